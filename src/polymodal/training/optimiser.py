@@ -83,6 +83,12 @@ class WeightAverage:
         for name, value in tensors.items():
             self.tensors[name].copy_(value)
 
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Put the average in the place of the weights, for good."""
+        for name, parameter in self._live.items():
+            parameter.copy_(self.tensors[name])
+
     @contextmanager
     def in_place(self) -> Iterator[None]:
         """Inside, the model holds the average."""

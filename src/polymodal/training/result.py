@@ -45,12 +45,14 @@ class Divergence:
             or ``"output of <module>"``.
         rows: Rows of the source whose terms were not finite; the whole batch where no single row
             can be blamed.
+        message: All of it in a sentence, and what may help.
     """
 
     step: int
     epoch: int
     term: str
     rows: tuple[int, ...]
+    message: str
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,11 @@
-"""What training asks of data and of a model; it knows nothing of how either is made."""
+"""What training asks of data, and the way of a batch to the device."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from polymodal.typing import Batch, Present
@@ -22,15 +23,11 @@ class Source(Protocol):
         ...
 
 
-class TermsLike(Protocol):
-    """What the loss of a model returns: one value a row."""
-
-    @property
-    def loss(self) -> Tensor:
-        """What is minimised, nats, ``(B,)``."""
-        ...
-
-    @property
-    def parts(self) -> Mapping[str, Tensor]:
-        """Every term, unscaled, for the log, ``(B,)`` each."""
-        ...
+def to_device(tensors: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    """The tensors on ``device``; images channels last on CUDA, where convolutions like that."""
+    moved = {}
+    for name, tensor in tensors.items():
+        moved[name] = tensor.to(device, non_blocking=True)
+        if device.type == "cuda" and tensor.ndim == 4:
+            moved[name] = moved[name].contiguous(memory_format=torch.channels_last)
+    return moved

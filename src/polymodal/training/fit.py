@@ -1,0 +1,295 @@
+"""The training loop.
+
+A position is (seed, epoch, step): the order of an epoch's rows follows from (seed, epoch), a step's
+draws from (seed, step, rank). So a checkpoint needs no state of a loader or a generator, and a run
+that was killed ends in the very weights of one that never stopped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from polymodal.model import LatentModel
+from polymodal.random import derive_seed
+from polymodal.training.checkpoint import FILE_NAME, CheckpointError
+from polymodal.training.distributed import World, join_world
+from polymodal.training.divergence import Blame, agree, blame_terms, explain_failure
+from polymodal.training.interrupt import StopRequest, stop_requests
+from polymodal.training.optimiser import WeightAverage, learning_rate, make_optimiser
+from polymodal.training.progress import ProgressReporter, SilentProgress
+from polymodal.training.randomness import borrowed_draws, reseed
+from polymodal.training.result import Divergence, EpochRecord, Status, TrainResult
+from polymodal.training.settings import TrainSettings
+from polymodal.training.source import Source, to_device
+from polymodal.training.state import Recorder, TrainState, copy_weights
+from polymodal.training.sums import term_means
+from polymodal.training.validation import HeldOut, ValidationScore
+from polymodal.typing import Terms
+
+
+def fit(
+    model: LatentModel,
+    source: Source,
+    settings: TrainSettings,
+    *,
+    validation: Source | None = None,
+    run_dir: Path | None = None,
+    resume: bool = False,
+    progress: ProgressReporter | None = None,
+) -> TrainResult:
+    """Train ``model`` in place.
+
+    The model ends on ``settings.device``, in evaluation mode, with the best weights by validation;
+    without validation rows with the last ones; after a divergence with the last good ones. The
+    caller's random state is as it was, by whatever road the run ends.
+
+    Arguments:
+        model: What is trained.
+        source: Training rows.
+        settings: How.
+        validation: Held-out rows for early stopping and the choice of the best weights.
+        run_dir: Folder of checkpoints. With it, Ctrl-C ends the step, writes a checkpoint and
+            returns; without it, Ctrl-C is raised as ever.
+        resume: Go on from the checkpoint in ``run_dir``; where there is none yet, begin.
+        progress: What to show; nothing when None.
+
+    Raises:
+        CheckpointError: The checkpoint cannot be used, or one is there and ``resume`` is False.
+        ValueError: A source has no rows, or the model no weights to train.
+    """
+    if len(source) == 0 or (validation is not None and len(validation) == 0):
+        raise ValueError(
+            f"fit: the {'validation' if len(source) else 'training'} source has no rows."
+        )
+    path = None if run_dir is None else Path(run_dir) / FILE_NAME
+    if path is None and resume:
+        raise ValueError("fit: resume=True needs the run_dir of the run to go on with.")
+    if path is not None and path.exists() and not resume:
+        raise CheckpointError(
+            f"{path}: a run was here; go on with resume=True, or use another directory."
+        )
+    world = join_world(settings.device)
+    shown = progress if progress is not None and world.rank == 0 else SilentProgress()
+    with (
+        borrowed_draws(world.device),
+        stop_requests(listen=path is not None) as stop,
+        contextlib.closing(shown),
+    ):
+        run = _Run(model, source, settings, validation, path, world, shown, stop)
+        if resume and run.recorder is not None and run.recorder.path.exists():
+            run.state = run.recorder.load()
+        return run.run()
+
+
+class _Run:
+    """One run: what it works with, and its state."""
+
+    def __init__(
+        self,
+        model: LatentModel,
+        source: Source,
+        settings: TrainSettings,
+        validation: Source | None,
+        path: Path | None,
+        world: World,
+        progress: ProgressReporter,
+        stop: StopRequest,
+    ) -> None:
+        self.model, self.source, self.settings = model.to(world.device), source, settings
+        if world.device.type == "cuda":
+            self.model = model.to(memory_format=torch.channels_last)
+        self.world, self.progress, self.stop = world, progress, stop
+        world.copy_from_first(model)
+        self.parameters = [p for p in model.parameters() if p.requires_grad]
+        if not self.parameters:
+            raise ValueError("fit: the model has no weights that require a gradient.")
+        self.optimiser = make_optimiser(self.parameters, settings)
+        self.average = None if settings.average is None else WeightAverage(model, settings.average)
+        self.loss = torch.compile(model.loss) if settings.compile else model.loss
+        self.n_batches = math.ceil(len(source) / settings.batch_size)
+        self.total_steps = self.n_batches * settings.epochs
+        self.held_out = None
+        if validation is not None:
+            self.held_out = HeldOut(
+                validation,
+                tuple(model.names),
+                seed=settings.seed,
+                batch_size=settings.batch_size,
+                world=world,
+            )
+        self.state = TrainState()
+        self.initial = copy_weights(model)
+        self.recorder = None
+        if path is not None:
+            self.recorder = Recorder(
+                path, model, self.optimiser, self.average, settings, len(source), world
+            )
+        self.clock = time.monotonic()
+        self.rate = settings.learning_rate
+
+    def run(self) -> TrainResult:
+        """Epoch after epoch, until the last, or until something ends the run."""
+        self.model.train()
+        self.progress.start(self.settings.epochs, self.n_batches, self.state.step)
+        self.clock = time.monotonic()
+        while True:
+            ended = self._ended()
+            if ended is not None:
+                return self._finish(*ended)
+            stopped = self._epoch()
+            if isinstance(stopped, Divergence):
+                return self._finish("diverged", stopped.message, stopped)
+            if stopped:
+                where = f"step {self.state.step} of epoch {self.state.epoch + 1}"
+                return self._finish("interrupted", f"Stopped on request after {where}.")
+
+    def _ended(self) -> tuple[Status, str] | None:
+        state, patience = self.state, self.settings.patience
+        if state.epoch >= self.settings.epochs:
+            return "finished", f"All {self.settings.epochs} epochs are done."
+        if self.held_out is not None and patience is not None:
+            best = -1 if state.best_epoch is None else state.best_epoch
+            if state.epoch - 1 - best >= patience:
+                return (
+                    "early_stopped",
+                    f"The validation score has not risen for {patience} epochs; "
+                    f"the best was after epoch {best + 1}.",
+                )
+        return None
+
+    def _epoch(self) -> Divergence | bool:
+        """The rest of the epoch: a divergence, True if asked to stop, False if it ended."""
+        state, size = self.state, self.settings.batch_size
+        seed = derive_seed(self.settings.seed, state.epoch)
+        order = torch.randperm(len(self.source), generator=torch.Generator().manual_seed(seed))
+        for batch in range(state.batch, self.n_batches):
+            result = self._step(order[batch * size : (batch + 1) * size])
+            if isinstance(result, Divergence):
+                return result
+            loss, stop, due = result
+            state.batch, state.step = batch + 1, state.step + 1
+            self.progress.step(state.epoch, state.step, loss)
+            if stop:
+                return True
+            if due and self.recorder is not None:
+                self._tick()
+                self.recorder.save(state)
+        self._close_epoch()
+        return False
+
+    def _step(self, index: Tensor) -> Divergence | tuple[float, bool, bool]:
+        """One optimiser step: the batch's mean loss, whether to stop, whether to checkpoint."""
+        step, mine = self.state.step, self.world.share(index)
+        self.rate = learning_rate(self.settings, step, self.total_steps)
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.rate
+        self.optimiser.zero_grad(set_to_none=True)
+        due = self.recorder is not None and self.recorder.due(step)
+        flags = torch.tensor([0.0, 0.0, self.stop.asked, due], dtype=torch.float64)
+        flags = flags.to(self.world.device)
+        result = self._loss(mine) if len(mine) else Blame(None)
+        if isinstance(result, Blame):
+            flags[1] = math.nan if result.term else 0.0
+        else:
+            (result.loss.sum() / len(index)).backward()
+            sums = self.state.sums.add(result)
+            flags[0] = sums[0] / len(index)
+            flags[1] = (sums * 0.0).sum()  # 0, or NaN where any sum is inf or NaN
+        flags = self.world.sum_gradients(self.parameters, flags)
+        grads = [p.grad for p in self.parameters if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm(grads)
+        loss, check, stop, due, length = torch.cat([flags, norm.to(flags)[None]]).tolist()
+        if not math.isfinite(check + length):
+            blame = result if isinstance(result, Blame) else blame_terms(result)
+            return agree(self.world, self.model, blame, index, step=step, epoch=self.state.epoch)
+        clip = self.settings.clip_norm
+        if clip is not None and length > clip:
+            torch._foreach_mul_(grads, clip / length)
+        self.optimiser.step()
+        if self.average is not None:
+            self.average.update(step)
+        return loss, stop > 0, due > 0
+
+    def _loss(self, index: Tensor) -> Terms | Blame:
+        """The terms of this process's rows, or what made them impossible."""
+        x, present = self.source.gather(index)
+        x, present = to_device(x, self.world.device), to_device(present, self.world.device)
+        seed = derive_seed(self.settings.seed, self.state.step, self.world.rank)
+        bf16 = self.settings.precision == "bf16"
+
+        def attempt() -> Terms:
+            reseed(seed, self.world.device)
+            with torch.autocast(self.world.device.type, torch.bfloat16, enabled=bf16):
+                return self.loss(x, present, self.state.step)
+
+        try:
+            return attempt()
+        except (ValueError, RuntimeError) as error:
+            blame = explain_failure(self.model, attempt, error)
+            if blame is None:
+                raise
+            return blame
+
+    def _close_epoch(self) -> None:
+        """Validate, keep the better weights, write the epoch's record."""
+        state, last = self.state, self.state.epoch == self.settings.epochs - 1
+        loss, parts = term_means(self.world.gather(state.sums.state()))
+        score: ValidationScore | None = None
+        with self.average.in_place() if self.average is not None else contextlib.nullcontext():
+            if self.held_out is None:
+                state.keep(self.model)
+            elif last or (state.epoch + 1) % self.settings.validate_every == 0:
+                score = self._validate(self.held_out)
+                if state.is_better(score.score):
+                    state.best_score = score.score
+                    state.keep(self.model)
+        self._tick()
+        record = EpochRecord(
+            epoch=state.epoch,
+            step=state.step,
+            loss=loss,
+            parts=parts,
+            validation=None if score is None else score.score,
+            validation_parts={} if score is None else score.parts,
+            seconds=state.seconds,
+            learning_rate=self.rate,
+        )
+        state.history.append(record)
+        state.epoch, state.batch, state.seconds = state.epoch + 1, 0, 0.0
+        state.sums = type(state.sums)()
+        self.progress.epoch(record)
+
+    def _validate(self, held_out: HeldOut) -> ValidationScore:
+        """The score, NaN (never the best) where the model has come to inf or NaN."""
+
+        def attempt() -> Terms:
+            return Terms(torch.tensor([held_out.score(self.model).score]), {})
+
+        try:
+            return held_out.score(self.model)
+        except (ValueError, RuntimeError) as error:
+            if explain_failure(self.model, attempt, error) is None:
+                raise
+            return ValidationScore(math.nan, {}, held_out.pairs)
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        self.state.seconds += now - self.clock
+        self.clock = now
+
+    def _finish(self, status: Status, reason: str, where: Divergence | None = None) -> TrainResult:
+        """Write the last checkpoint, unless the run diverged, and put the best weights in place."""
+        state = self.state
+        if where is None and self.recorder is not None:
+            self._tick()
+            self.recorder.save(state)
+        state.put_back(self.model, self.average, self.initial)
+        self.optimiser.zero_grad(set_to_none=True)
+        self.model.eval()
+        return TrainResult(status, reason, where, state.best_epoch, tuple(state.history))
