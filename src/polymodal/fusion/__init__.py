@@ -1,0 +1,7 @@
+"""Fusion: experts + presence -> one posterior that keeps its strata."""
+
+from polymodal.fusion.experts import Experts as Experts
+from polymodal.fusion.experts import Fusion as Fusion
+from polymodal.fusion.moe import MixtureOfExperts as MixtureOfExperts
+from polymodal.fusion.mopoe import MixtureOfProducts as MixtureOfProducts
+from polymodal.fusion.poe import ProductOfExperts as ProductOfExperts

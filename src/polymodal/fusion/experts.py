@@ -1,0 +1,115 @@
+"""Experts and the contract of fusion: unimodal posteriors + presence -> strata."""
+
+from __future__ import annotations
+
+import abc
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from polymodal.distributions.diagonal import Diagonal, Family
+from polymodal.distributions.strata import Strata
+
+
+@dataclass(frozen=True)
+class Experts:
+    """The unimodal posteriors q_m(z | x_m) of a batch and which of them exist.
+
+    The axes ``...`` of ``on`` may be more than those of the parameters: a whole set of subsets is
+    fused in one call by broadcasting.
+
+    Arguments:
+        loc: Locations, finite, ``(M, ..., B, D)``.
+        scale: Scales, positive, ``(M, ..., B, D)``.
+        on: Whether the expert exists, bool ``(M, ..., B)``.
+        family: The family of every expert.
+    """
+
+    loc: Tensor
+    scale: Tensor
+    on: Tensor
+    family: Family = "normal"
+
+    def only(self, on: Tensor) -> Experts:
+        """The same experts with another presence, bool ``(M, ..., B)``."""
+        extra = on.ndim + 1 - self.loc.ndim
+        if extra <= 0:
+            return Experts(self.loc, self.scale, on, self.family)
+        shape = (self.loc.shape[0], *(1,) * extra, *self.loc.shape[1:])
+        return Experts(self.loc.reshape(shape), self.scale.reshape(shape), on, self.family)
+
+
+class Fusion(nn.Module, abc.ABC):
+    """A rule that turns experts into a posterior, written once for any number of modalities.
+
+    Where nothing at all is present the posterior is the anchor, a standard member of the family.
+
+    Arguments:
+        families: The families of experts for which the rule has a closed form.
+    """
+
+    families: tuple[Family, ...] = ("normal", "laplace")
+
+    def forward(self, experts: Experts) -> Strata:
+        """Fuse the experts that exist.
+
+        Raises:
+            ValueError: If the rule has no closed form for the experts' family.
+        """
+        if experts.family not in self.families:
+            raise ValueError(
+                f"{type(self).__name__} needs experts of the family "
+                f"{' or '.join(self.families)}, got {experts.family!r}."
+            )
+        return self._fuse(experts)
+
+    @abc.abstractmethod
+    def _fuse(self, experts: Experts) -> Strata:
+        """Fuse experts whose family is one of ``families``."""
+
+
+def precisions(experts: Experts) -> tuple[Tensor, Tensor]:
+    """Precision and precision-weighted location of each expert, zero where it is absent.
+
+    Returns:
+        Two tensors ``(M, ..., B, D)``.
+    """
+    on = experts.on.unsqueeze(-1)
+    precision = experts.scale.square().reciprocal()
+    weighted = precision * experts.loc
+    if bool(on.all()):
+        shape = torch.broadcast_shapes(on.shape, precision.shape)
+        return precision.expand(shape), weighted.expand(shape)
+    zero = precision.new_zeros(())
+    return torch.where(on, precision, zero), torch.where(on, weighted, zero)
+
+
+def gaussian_from_precision(precision: Tensor, weighted: Tensor) -> tuple[Tensor, Tensor]:
+    """Location and scale from precision and precision-weighted location.
+
+    Where the precision is zero (no expert, no anchor) the answer is the anchor N(0, 1).
+    """
+    nothing = precision == 0
+    precision = torch.where(nothing, torch.ones_like(precision), precision)
+    return weighted / precision, precision.rsqrt()
+
+
+def anchored(strata: Strata, empty: Tensor) -> Strata:
+    """Put the anchor in the place of every stratum of the rows with nothing present.
+
+    Arguments:
+        strata: The posterior; the rows that are empty may hold any finite values.
+        empty: bool ``(..., B)``.
+    """
+    if not bool(empty.any()):
+        return strata
+    here = empty.unsqueeze(-1)
+    anchor = Diagonal(torch.zeros_like(strata.loc), torch.ones_like(strata.scale))
+    uniform = torch.full_like(strata.log_weights, -torch.tensor(float(strata.n_strata)).log())
+    return Strata(
+        torch.where(here, anchor.loc, strata.loc),
+        torch.where(here, anchor.scale, strata.scale),
+        torch.where(empty, uniform, strata.log_weights),
+        strata.family,
+    )

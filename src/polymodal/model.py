@@ -1,0 +1,164 @@
+"""The model: parts and the four verbs; it knows no paper and no loss.
+
+``posterior(x, present)``, ``prior()``, ``decode(z, names)`` and ``loss(x, present, step)``: tasks,
+metrics and reports depend on these only.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from polymodal.distributions.observed import Observed
+from polymodal.latent import LatentLayout
+from polymodal.likelihoods.base import Likelihood
+from polymodal.typing import Batch, Present, Terms, rows_present
+
+
+@dataclass(frozen=True)
+class Modality:
+    """One modality's networks and likelihood.
+
+    Arguments:
+        name: Any string; it is never an attribute or a parameter name.
+        encoder: ``(x)`` or ``(x, cells)`` -> features ``(B, F)``; has ``out_features``.
+        decoder: Makes the decoder when told how many latent numbers it reads.
+        likelihood: What turns the decoder's output into p(x_m | z).
+        weight: The weight of its log-likelihood in training (lambda); evaluation never uses it.
+    """
+
+    name: str
+    encoder: nn.Module
+    decoder: Callable[[int], nn.Module]
+    likelihood: Likelihood
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.weight > 0:
+            raise ValueError(f"modality {self.name!r}: weight must be positive, got {self.weight}.")
+
+
+class LatentModel(nn.Module, abc.ABC):
+    """The four verbs that every family of models offers.
+
+    Attributes:
+        names: The modalities, in order.
+    """
+
+    names: tuple[str, ...]
+    posterior: Callable[[Batch, Present], Distribution]
+    prior: Callable[[], Distribution]
+
+    @abc.abstractmethod
+    def decode(self, z: Tensor, names: Iterable[str]) -> dict[str, Observed]:
+        """p(x_m | z) of each modality named; ``z (..., D)``, batch shape ``(...)``."""
+
+    @abc.abstractmethod
+    def likelihood(self, name: str) -> Likelihood:
+        """The likelihood of a modality."""
+
+    @abc.abstractmethod
+    def loss(self, x: Batch, present: Present, step: int) -> Terms:
+        """The training objective, one value a row in nats."""
+
+    def log_likelihoods(
+        self, z: Tensor, x: Batch, present: Present, names: Iterable[str] | None = None
+    ) -> dict[str, Tensor]:
+        """log p(x_m | z) in nats, true and unweighted.
+
+        Arguments:
+            z: Latent vectors, ``(..., B, D)``.
+            x: Values; under a false mask they may be anything.
+            present: What is there.
+            names: The modalities to score; all that ``present`` names when None.
+
+        Returns:
+            Name -> ``(..., B)``, zero in the rows where the modality is absent.
+        """
+        wanted = [name for name in (names or self.names) if name in present]
+        decoded = self.decode(z, wanted)
+        return {name: row_log_prob(decoded[name], x[name], present[name]) for name in wanted}
+
+
+def row_log_prob(p: Observed, x: Tensor, mask: Tensor) -> Tensor:
+    """Log-likelihood in nats of what is there, zero in absent rows, ``(..., B)``."""
+    zero = torch.zeros((), dtype=x.dtype, device=x.device)
+    if mask.ndim == 2:
+        return p.log_prob(torch.where(mask, x, zero), mask)
+    if x.device.type == "cpu" and bool(mask.all()):
+        return p.log_prob(x)
+    value = torch.where(mask.reshape(-1, *(1,) * (x.ndim - 1)), x, zero)
+    log_p = p.log_prob(value)
+    return torch.where(mask, log_p, torch.zeros_like(log_p))
+
+
+class MultimodalVAE(LatentModel):
+    """Modalities + latent layout + posterior + prior + objective.
+
+    Arguments:
+        modalities: The modalities; their decoders are made here.
+        layout: The latent layout.
+        posterior: Data + presence -> strata over the whole latent vector.
+        prior: ``forward()`` -> a distribution over the whole latent vector.
+        objective: Model + batch -> Terms.
+    """
+
+    def __init__(
+        self,
+        modalities: Sequence[Modality],
+        layout: LatentLayout,
+        posterior: nn.Module,
+        prior: nn.Module,
+        objective: nn.Module,
+    ) -> None:
+        super().__init__()
+        self.names = tuple(modality.name for modality in modalities)
+        if len(set(self.names)) != len(self.names) or not self.names:
+            raise ValueError(f"a model needs modalities with names of their own, got {self.names}.")
+        self.layout = layout
+        self.posterior = posterior
+        self.prior = prior
+        self.objective = objective
+        # Lists, not dictionaries: torch refuses names such as "type" or "a.b" as keys.
+        self.decoders = nn.ModuleList(m.decoder(layout.dim_of(m.name)) for m in modalities)
+        self.likelihoods = nn.ModuleList(m.likelihood for m in modalities)
+        self.weights = {modality.name: float(modality.weight) for modality in modalities}
+        self._index = {name: i for i, name in enumerate(self.names)}
+
+    def likelihood(self, name: str) -> Likelihood:
+        """The likelihood of a modality."""
+        return self.likelihoods[self._index[name]]  # pyright: ignore[reportReturnType]
+
+    def decode(self, z: Tensor, names: Iterable[str]) -> dict[str, Observed]:
+        """p(x_m | z) of each modality named; leading axes are folded into the batch.
+
+        Raises:
+            ValueError: If a name is not a modality of the model.
+        """
+        decoded = {}
+        for name in names:
+            if name not in self._index:
+                raise ValueError(f"no modality {name!r}; the model knows {', '.join(self.names)}.")
+            read = self.layout.select(z, name)
+            out = self.decoders[self._index[name]](read.reshape(-1, read.shape[-1]))
+            out = out.reshape(*z.shape[:-1], *out.shape[1:])
+            decoded[name] = self.likelihood(name)(out)
+        return decoded
+
+    def loss(self, x: Batch, present: Present, step: int = 0) -> Terms:
+        """The objective of the model on a batch: one value a row in nats."""
+        return self.objective(self, x, present, step)
+
+
+def presence(model: LatentModel, present: Present) -> Tensor:
+    """Presence of the model's modalities, in its order, bool ``(M, B)``."""
+    some = next(iter(present.values()))
+    nowhere = torch.zeros(len(some), dtype=torch.bool, device=some.device)
+    return torch.stack(
+        [rows_present(present[n]) if n in present else nowhere for n in model.names]
+    )

@@ -1,0 +1,12 @@
+"""Objectives: model + batch -> Terms, one value a row in nats."""
+
+from polymodal.objectives.aligned import JointToUnimodal as JointToUnimodal
+from polymodal.objectives.dreg import DReG as DReG
+from polymodal.objectives.elbo import ELBO as ELBO
+from polymodal.objectives.iwae import IWAE as IWAE
+from polymodal.objectives.schedules import Constant as Constant
+from polymodal.objectives.schedules import Cyclic as Cyclic
+from polymodal.objectives.schedules import LinearWarmup as LinearWarmup
+from polymodal.objectives.schedules import Schedule as Schedule
+from polymodal.objectives.subsampled import SubsampledELBO as SubsampledELBO
+from polymodal.objectives.total_correlation import TotalCorrelation as TotalCorrelation

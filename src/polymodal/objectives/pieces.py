@@ -1,0 +1,70 @@
+r"""The two pieces of every bound: weighted log-likelihoods and divergences from the prior."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from polymodal.distributions.diagonal import Diagonal, diagonal_kl
+from polymodal.distributions.strata import Strata
+from polymodal.model import MultimodalVAE
+from polymodal.objectives.schedules import Schedule
+
+
+def at_step(weight: float | Schedule, step: int) -> float:
+    """A weight that may be a schedule, at an optimiser step."""
+    return weight(step) if callable(weight) else weight
+
+
+def weighted_sum(model: MultimodalVAE, log_p: Mapping[str, Tensor]) -> Tensor:
+    r"""The training log-likelihood :math:`\sum_m \lambda_m \log p(x_m | z)`, ``(..., B)``."""
+    total = None
+    for name, value in log_p.items():
+        term = value if model.weights[name] == 1 else model.weights[name] * value
+        total = term if total is None else total + term
+    if total is None:
+        raise ValueError("the batch names no modality of the model.")
+    return total
+
+
+def reconstruction_parts(log_p: Mapping[str, Tensor], weights: Tensor) -> dict[str, Tensor]:
+    """Negative log-likelihood of each modality, averaged over draws: ``(..., B)`` -> ``(B,)``.
+
+    Arguments:
+        log_p: Log-likelihoods in nats.
+        weights: What each draw counts, ``(..., B)`` or broadcastable, summing to 1 over draws.
+    """
+    with torch.no_grad():
+        return {
+            f"-log p({name})": -(value * weights).flatten(0, -2).sum(0)
+            for name, value in log_p.items()
+        }
+
+
+def stratum_kl(
+    q: Strata, prior: Distribution, z: Tensor | None = None, free_bits: float = 0.0
+) -> Tensor:
+    """KL(q_s || p) of every stratum in nats, ``(S, ..., B)``.
+
+    In closed form where prior and posterior are of one family, else estimated by
+    ``log q_s(z) - log p(z)`` from stratified draws.
+
+    Arguments:
+        q: The posterior.
+        prior: The prior over the same space.
+        z: Stratified draws ``(K, S, ..., B, D)``; drawn here when needed and None.
+        free_bits: A floor in nats below which the KL of a dimension costs nothing more.
+
+    Raises:
+        ValueError: If ``free_bits`` is asked of a prior without closed form.
+    """
+    if isinstance(prior, Diagonal) and prior.family == q.family:
+        each = diagonal_kl(q.loc, q.scale, prior.loc, prior.scale, q.family)
+        return (each.clamp(min=free_bits) if free_bits else each).sum(-1)
+    if free_bits:
+        raise ValueError("free_bits needs a prior and a posterior of one family.")
+    draws = q.stratified(1) if z is None else z
+    return (q.components.log_prob(draws) - prior.log_prob(draws)).mean(0)

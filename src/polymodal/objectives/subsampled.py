@@ -1,0 +1,88 @@
+r"""The sub-sampled ELBO of MVAE: the full set, every modality alone, and random subsets.
+
+.. math:: \mathcal L = -\mathrm{ELBO}(S) - \sum_{m \in S} \mathrm{ELBO}(\{m\})
+          - \sum_{j=1}^{k} \mathrm{ELBO}(S_j), \qquad
+          \mathrm{ELBO}(A) = \mathbb E_{q_A} \sum_{m \in A} \lambda_m \log p(x_m \mid z)
+          - \beta\, \mathrm{KL}(q_A \| p)
+
+Only the modalities in a subset are reconstructed from it. All posteriors come from one run of the
+encoders and each decoder runs once, on the draws of all the subsets that hold its modality.
+
+References:
+    Mike Wu, Noah Goodman. Multimodal Generative Models for Scalable Weakly-Supervised Learning.
+    NeurIPS 2018. https://arxiv.org/abs/1802.05335, eq. 7.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from polymodal.distributions.strata import Strata
+from polymodal.model import MultimodalVAE, row_log_prob
+from polymodal.objectives.pieces import at_step, stratum_kl
+from polymodal.objectives.schedules import Schedule
+from polymodal.posteriors.fused import FusedPosterior
+from polymodal.typing import Batch, Present, Terms
+
+
+def draw_proper_subsets(on: Tensor, n_subsets: int) -> Tensor:
+    """Random subsets of what is present: the size uniform, then the subset uniform.
+
+    Arguments:
+        on: bool ``(M, B)``.
+        n_subsets: How many a row, k.
+
+    Returns:
+        bool ``(M, k, B)``; non-empty where anything is present.
+    """
+    shape = (on.shape[0], n_subsets, on.shape[1])
+    here = on.unsqueeze(1).expand(shape)
+    order = torch.rand(shape, device=on.device).masked_fill(~here, 2.0)
+    rank = order.argsort(0).argsort(0)
+    size = (torch.rand(shape[1:], device=on.device) * on.sum(0)).floor() + 1
+    return here & (rank < size)
+
+
+class SubsampledELBO(nn.Module):
+    """The sum of the negative ELBOs of the full set, the single modalities and k random subsets.
+
+    Arguments:
+        subsets: Random subsets a row, k.
+        beta: Weight of the divergence: a number or a schedule of the optimiser's step.
+    """
+
+    def __init__(self, subsets: int = 0, beta: float | Schedule = 1.0) -> None:
+        super().__init__()
+        if subsets < 0:
+            raise ValueError(f"SubsampledELBO: subsets must be at least 0, got {subsets}.")
+        self.subsets = subsets
+        self.beta = beta
+
+    def forward(self, model: MultimodalVAE, x: Batch, present: Present, step: int) -> Terms:
+        """The negative sub-sampled ELBO of each row in nats."""
+        posterior: FusedPosterior = model.posterior  # pyright: ignore[reportAssignmentType]
+        encoded = posterior.encode(x, present)
+        on = encoded.on  # (M, B)
+        single = torch.eye(len(on), dtype=torch.bool, device=on.device).unsqueeze(-1)
+        sets = [on.unsqueeze(1), single & on.unsqueeze(1)]
+        if self.subsets:
+            sets.append(draw_proper_subsets(on, self.subsets))
+        chosen = torch.cat(sets, 1)  # (M, R, B), R = 1 + M + k
+        q: Strata = posterior.fuse(encoded, chosen)
+        z = q.stratified(1)[0, 0]  # (R, B, D)
+        kl = stratum_kl(q, model.prior())[0]  # (R, B)
+        kl = torch.where(chosen.any(0), kl, torch.zeros_like(kl))
+        loss = at_step(self.beta, step) * kl.sum(0)
+        parts = {"kl": kl[0].detach(), "kl of subsets": kl[1:].sum(0).detach()}
+        n_modalities = len(on)
+        for m, name in enumerate(model.names):
+            if name not in present:
+                continue
+            rows = [0, 1 + m, *range(1 + n_modalities, chosen.shape[1])]
+            p = model.decode(z[rows], (name,))[name]
+            log_p = row_log_prob(p, x[name], present[name])  # (2 + k, B)
+            log_p = torch.where(chosen[m, rows], log_p, torch.zeros_like(log_p))
+            loss = loss - model.weights[name] * log_p.sum(0)
+            parts[f"-log p({name})"] = -log_p[0].detach()
+        return Terms(loss, parts)

@@ -1,0 +1,168 @@
+r"""The fused posterior: encoders, a head each, and a fusion rule.
+
+.. math:: q(z, w \mid x_S) = \sum_s w_s\, q_s(z \mid x_S) \prod_{m \in S} q(w_m \mid x_m)
+          \prod_{m \notin S} p(w_m)
+
+The shared block is fused; modality m's private block comes from its own encoder where m is
+present and from the standard prior where it is absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from polymodal.distributions.diagonal import Family
+from polymodal.distributions.strata import Strata
+from polymodal.fusion.experts import Experts, Fusion
+from polymodal.latent import LatentLayout
+from polymodal.typing import Batch, Present, rows_present
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What the encoders say of a batch, each run once.
+
+    Arguments:
+        experts: The unimodal posteriors of the shared block.
+        private_loc: Locations of all private blocks, ``(B, W)``.
+        private_scale: Their scales, ``(B, W)``.
+        features: The encoders' features, one ``(B, F_m)`` a modality.
+    """
+
+    experts: Experts
+    private_loc: Tensor
+    private_scale: Tensor
+    features: tuple[Tensor, ...]
+
+    @property
+    def on(self) -> Tensor:
+        """Which modalities are present, bool ``(M, B)``."""
+        return self.experts.on
+
+
+class FusedPosterior(nn.Module):
+    """Encoders + heads + fusion -> strata over the whole latent vector.
+
+    Arguments:
+        names: The modalities, in the model's order.
+        encoders: One encoder a modality: ``(x)`` or ``(x, cells)`` -> features.
+        heads: One head a modality: features -> a ``Diagonal`` over ``[shared | private_m]``.
+        fusion: The rule for the shared block.
+        layout: The latent layout.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        encoders: Sequence[nn.Module],
+        heads: Sequence[nn.Module],
+        fusion: Fusion,
+        layout: LatentLayout,
+    ) -> None:
+        super().__init__()
+        self.names = tuple(names)
+        self.encoders = nn.ModuleList(encoders)
+        self.heads = nn.ModuleList(heads)
+        self.fusion = fusion
+        self.layout = layout
+
+    def encode(self, x: Batch, present: Present) -> Encoded:
+        """Run each encoder once.
+
+        A modality that the batch does not name is absent in every row; at least one must be named.
+
+        Raises:
+            ValueError: If the batch names no modality of the model.
+        """
+        named = [name for name in self.names if name in present]
+        if not named:
+            raise ValueError(
+                f"the batch names no modality of the model, which knows {', '.join(self.names)}."
+            )
+        n_rows = len(present[named[0]])
+        on, features, blocks = [], [], []
+        for name, encoder, head in zip(self.names, self.encoders, self.heads, strict=True):
+            if name in present:
+                here = rows_present(present[name])
+                feature = encode_one(encoder, x[name], present[name])
+            else:
+                here = torch.zeros(n_rows, dtype=torch.bool, device=present[named[0]].device)
+                feature = None
+            on.append(here)
+            features.append(feature)
+            blocks.append(None if feature is None else head(feature))
+        return self._stack(on, features, blocks)
+
+    def _stack(
+        self, on: list[Tensor], features: list[Tensor | None], blocks: list
+    ) -> Encoded:
+        """Stack the heads' answers; a modality without features stands as a standard expert."""
+        some = next(block for block in blocks if block is not None)
+        n_rows, shared = len(on[0]), self.layout.shared
+        locs, scales, private_locs, private_scales, kept = [], [], [], [], []
+        for m, (name, block) in enumerate(zip(self.names, blocks, strict=True)):
+            if block is None:
+                size = self.layout.dim_of(name)
+                loc, scale = some.loc.new_zeros(n_rows, size), some.loc.new_ones(n_rows, size)
+                kept.append(some.loc.new_zeros(n_rows, self.encoders[m].out_features))
+            else:
+                loc, scale = block.loc, block.scale
+                kept.append(features[m])
+            locs.append(loc[:, :shared])
+            scales.append(scale[:, :shared])
+            private_locs.append(loc[:, shared:])
+            private_scales.append(scale[:, shared:])
+        family: Family = some.family
+        experts = Experts(torch.stack(locs), torch.stack(scales), torch.stack(on), family)
+        return Encoded(
+            experts, torch.cat(private_locs, -1), torch.cat(private_scales, -1), tuple(kept)
+        )
+
+    def fuse(self, encoded: Encoded, on: Tensor | None = None) -> Strata:
+        """Fuse what was encoded.
+
+        Arguments:
+            encoded: The answer of ``encode``.
+            on: Which modalities to use, bool ``(M, ..., B)``; all that are present when None.
+                Extra axes give as many posteriors a row in one call.
+
+        Returns:
+            Strata over ``(..., B)``.
+        """
+        experts = encoded.experts if on is None else encoded.experts.only(on)
+        return self.with_private(encoded, self.fusion(experts), experts.on)
+
+    def with_private(self, encoded: Encoded, shared: Strata, on: Tensor) -> Strata:
+        """Append the private blocks to the strata of the shared block."""
+        if self.layout.private_dim == 0:
+            return shared
+        here = self.layout.private_on(on)  # (..., B, W)
+        loc, scale = encoded.private_loc, encoded.private_scale
+        loc = torch.where(here, loc, torch.zeros_like(loc))
+        scale = torch.where(here, scale, torch.ones_like(scale))
+        shape = (*shared.loc.shape[:-1], loc.shape[-1])
+        return Strata(
+            torch.cat([shared.loc, loc.expand(shape)], -1),
+            torch.cat([shared.scale, scale.expand(shape)], -1),
+            shared.log_weights,
+            shared.family,
+        )
+
+    def forward(self, x: Batch, present: Present) -> Strata:
+        """q(z | what is present), batch shape ``(B,)``."""
+        return self.fuse(self.encode(x, present))
+
+
+def encode_one(encoder: nn.Module, x: Tensor, mask: Tensor) -> Tensor:
+    """Run one encoder on the rows of a modality, absent rows filled with zeros."""
+    if mask.ndim == 2:
+        return encoder(torch.where(mask, x, torch.zeros((), dtype=x.dtype, device=x.device)), mask)
+    # On an accelerator looking at the mask would wait for it; there the fill is always done.
+    if x.device.type != "cpu" or not bool(mask.all()):
+        rows = mask.reshape(-1, *(1,) * (x.ndim - 1))
+        x = torch.where(rows, x, torch.zeros((), dtype=x.dtype, device=x.device))
+    return encoder(x)

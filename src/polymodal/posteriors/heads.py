@@ -1,0 +1,57 @@
+"""Heads: an encoder's features -> the parameters of one expert."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from polymodal.distributions.diagonal import Diagonal, Family
+
+ScaleRule = Literal["softplus", "softmax"]
+
+_MIN_SCALE = 1e-4
+
+
+class ExpertHead(nn.Module):
+    r"""A linear map to location and scale.
+
+    The scale is :math:`\mathrm{softplus}(a)` with a floor, or, as MMVAE has it,
+    :math:`b = D\,\mathrm{softmax}(a)`: scales whose mean is held at one, which is a constraint and
+    not a mere parametrisation (posterior and prior cannot shrink together).
+
+    Arguments:
+        features: Size of the encoder's output.
+        dim: Size of the latent block.
+        family: ``"normal"`` or ``"laplace"``.
+        scale_rule: ``"softplus"`` or ``"softmax"``.
+        constrained: How many leading dimensions the softmax rule holds (the shared block); the
+            rest take softplus.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        dim: int,
+        family: Family = "normal",
+        scale_rule: ScaleRule = "softplus",
+        constrained: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.family: Family = family
+        self.linear = nn.Linear(features, 2 * dim)
+        self.constrained = 0 if scale_rule == "softplus" else (constrained or dim)
+
+    def forward(self, features: Tensor) -> Diagonal:
+        """Features ``(B, F)`` -> a distribution over ``(B, D)``, in float32 or better."""
+        out = self.linear(features)
+        if out.dtype in (torch.bfloat16, torch.float16):
+            out = out.float()
+        loc, raw = out.chunk(2, -1)
+        if not self.constrained:
+            return Diagonal(loc, softplus(raw) + _MIN_SCALE, self.family)
+        held = raw[..., : self.constrained].softmax(-1) * self.constrained
+        scale = torch.cat([held, softplus(raw[..., self.constrained :])], -1)
+        return Diagonal(loc, scale + _MIN_SCALE, self.family)

@@ -1,0 +1,76 @@
+r"""The joint posterior: one network that reads the features of all modalities.
+
+.. math:: q(z \mid x_S) = N\big(z \mid g([S, 1_{m \in S} h_m(x_m)]_m)\big)
+
+It reads data, not experts, hence it is no fusion rule. The features of absent modalities are zero
+and the network is told which are present (JMVAE-zero). A row that has one modality only is
+answered by that modality's own posterior (JMVAE-kl).
+
+References:
+    Masahiro Suzuki, Kotaro Nakayama, Yutaka Matsuo. Joint Multimodal Learning with Deep Generative
+    Models. 2016. https://arxiv.org/abs/1611.01891, sections 3.2 and 3.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from polymodal.distributions.strata import Strata
+from polymodal.fusion.poe import ProductOfExperts
+from polymodal.latent import LatentLayout
+from polymodal.posteriors.fused import Encoded, FusedPosterior
+from polymodal.posteriors.heads import ExpertHead
+
+
+class JointPosterior(FusedPosterior):
+    """A joint network over shared trunks, beside the unimodal posteriors.
+
+    Arguments:
+        names: The modalities, in the model's order.
+        encoders: One encoder a modality; its features feed its own head and the joint network.
+        heads: One head a modality, for the unimodal posteriors.
+        layout: The latent layout.
+        hidden: Size of the joint network's hidden layer.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        encoders: Sequence[nn.Module],
+        heads: Sequence[nn.Module],
+        layout: LatentLayout,
+        hidden: int = 256,
+    ) -> None:
+        # With one modality present the product without anchor is that modality's own posterior.
+        super().__init__(names, encoders, heads, ProductOfExperts(anchor="never"), layout)
+        width = sum(int(encoder.out_features) for encoder in encoders)
+        self.body = nn.Sequential(nn.Linear(width + len(names), hidden), nn.SiLU())
+        self.joint_head = ExpertHead(hidden, layout.shared)
+
+    def joint(self, encoded: Encoded, on: Tensor) -> Strata:
+        """The joint network's posterior given the modalities ``on``, bool ``(M, ..., B)``."""
+        parts = [
+            torch.where(here.unsqueeze(-1), feature, torch.zeros_like(feature))
+            for here, feature in zip(on, encoded.features, strict=True)
+        ]
+        q = self.joint_head(self.body(torch.cat([*parts, on.movedim(0, -1).to(parts[0])], -1)))
+        zeros = q.loc.new_zeros((1, *q.loc.shape[:-1]))
+        return self.with_private(encoded, Strata(q.loc[None], q.scale[None], zeros), on)
+
+    def fuse(self, encoded: Encoded, on: Tensor | None = None) -> Strata:
+        """The joint network where two or more are present, else the unimodal posterior."""
+        here = encoded.on if on is None else on
+        several = here.sum(0) > 1
+        joint = self.joint(encoded, here)
+        if bool(several.all()):
+            return joint
+        alone = super().fuse(encoded, here)
+        use = several.unsqueeze(-1)
+        return Strata(
+            torch.where(use, joint.loc, alone.loc),
+            torch.where(use, joint.scale, alone.scale),
+            joint.log_weights,
+        )

@@ -1,0 +1,82 @@
+"""What the recipes share: putting encoders, heads, a fusion rule and a prior together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import nn
+
+from polymodal.distributions.diagonal import Family
+from polymodal.fusion.experts import Fusion
+from polymodal.latent import LatentLayout
+from polymodal.model import Modality, MultimodalVAE
+from polymodal.posteriors.fused import FusedPosterior
+from polymodal.posteriors.heads import ExpertHead, ScaleRule
+from polymodal.posteriors.joint import JointPosterior
+from polymodal.priors.standard import StandardPrior
+
+
+def layout_of(modalities: Sequence[Modality], latent_dim: int, private_dim: int) -> LatentLayout:
+    """A shared block and a private block of one size for every modality."""
+    return LatentLayout(latent_dim, {modality.name: private_dim for modality in modalities})
+
+
+def heads_of(
+    modalities: Sequence[Modality],
+    layout: LatentLayout,
+    family: Family = "normal",
+    scale_rule: ScaleRule = "softplus",
+) -> list[ExpertHead]:
+    """One head a modality, over ``[shared | private_m]``."""
+    return [
+        ExpertHead(
+            int(modality.encoder.out_features),  # pyright: ignore[reportArgumentType]
+            layout.dim_of(modality.name),
+            family,
+            scale_rule,
+            layout.shared,
+        )
+        for modality in modalities
+    ]
+
+
+def fused_vae(
+    modalities: Sequence[Modality],
+    fusion: Fusion,
+    objective: nn.Module,
+    *,
+    latent_dim: int,
+    private_dim: int = 0,
+    family: Family = "normal",
+    scale_rule: ScaleRule = "softplus",
+    learn_prior_scale: bool = False,
+) -> MultimodalVAE:
+    """A model whose posterior fuses unimodal experts."""
+    layout = layout_of(modalities, latent_dim, private_dim)
+    posterior = FusedPosterior(
+        [modality.name for modality in modalities],
+        [modality.encoder for modality in modalities],
+        heads_of(modalities, layout, family, scale_rule),
+        fusion,
+        layout,
+    )
+    prior = StandardPrior(layout.dim, family, learn_prior_scale)
+    return MultimodalVAE(modalities, layout, posterior, prior, objective)
+
+
+def joint_vae(
+    modalities: Sequence[Modality],
+    objective: nn.Module,
+    *,
+    latent_dim: int,
+    private_dim: int = 0,
+) -> MultimodalVAE:
+    """A model with a joint encoder beside the unimodal ones."""
+    layout = layout_of(modalities, latent_dim, private_dim)
+    posterior = JointPosterior(
+        [modality.name for modality in modalities],
+        [modality.encoder for modality in modalities],
+        heads_of(modalities, layout),
+        layout,
+    )
+    return MultimodalVAE(modalities, layout, posterior, StandardPrior(layout.dim), objective)

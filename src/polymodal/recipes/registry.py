@@ -1,0 +1,125 @@
+"""The registry of recipes: frozen facts that the command line, the docs and the tests read."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from polymodal.model import LatentModel, Modality
+
+RecipeFunction = Callable[..., LatentModel]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One paper as a choice of parts.
+
+    Arguments:
+        name: The key that users type.
+        function: Modalities + settings -> a model.
+        paper: Its title.
+        authors: Its authors, as one cites them.
+        year: The year of publication.
+        url: Where it can be read.
+        equation: The objective in one line.
+        parts: The classes that it is made of, for ``explain``.
+        differs: What differs from the paper or its released code, a sentence each.
+        settings: The keyword settings and their defaults.
+    """
+
+    name: str
+    function: RecipeFunction
+    paper: str
+    authors: str
+    year: int
+    url: str
+    equation: str
+    parts: tuple[type, ...]
+    differs: tuple[str, ...]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def summary(self) -> str:
+        """The first line of the function's docstring."""
+        return (inspect.getdoc(self.function) or "").partition("\n")[0]
+
+    @property
+    def citation(self) -> str:
+        """A BibTeX entry."""
+        return (
+            f"@misc{{{self.name}{self.year},\n  title = {{{self.paper}}},\n"
+            f"  author = {{{self.authors}}},\n  year = {{{self.year}}},\n  url = {{{self.url}}}\n}}"
+        )
+
+    def build(self, modalities: Sequence[Modality], **settings: Any) -> LatentModel:  # noqa: ANN401
+        """Make the model.
+
+        Raises:
+            ValueError: If a setting is unknown to the recipe.
+        """
+        for name in settings:
+            if name not in self.settings:
+                raise ValueError(
+                    f"recipe {self.name!r} has no setting {name!r}."
+                    f"{nearest(name, self.settings)} It knows: {', '.join(self.settings)}."
+                )
+        return self.function(list(modalities), **settings)
+
+
+RECIPES: dict[str, Recipe] = {}
+
+
+def recipe(
+    *,
+    paper: str,
+    authors: str,
+    year: int,
+    url: str,
+    equation: str,
+    parts: Sequence[type],
+    differs: Sequence[str],
+) -> Callable[[RecipeFunction], RecipeFunction]:
+    """Register a function as the recipe of its name.
+
+    Raises:
+        ValueError: If the name is taken.
+    """
+
+    def add(function: RecipeFunction) -> RecipeFunction:
+        name = function.__name__
+        if name in RECIPES:
+            raise ValueError(f"recipe {name!r} is registered twice.")
+        settings = {
+            parameter.name: parameter.default
+            for parameter in inspect.signature(function).parameters.values()
+            if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+        }
+        RECIPES[name] = Recipe(
+            name, function, paper, authors, year, url, equation, tuple(parts), tuple(differs),
+            settings,
+        )
+        return function
+
+    return add
+
+
+def get_recipe(name: str) -> Recipe:
+    """The recipe of a name.
+
+    Raises:
+        ValueError: If there is none, with the nearest name.
+    """
+    if name not in RECIPES:
+        raise ValueError(
+            f"no recipe {name!r}.{nearest(name, RECIPES)} Known: {', '.join(sorted(RECIPES))}."
+        )
+    return RECIPES[name]
+
+
+def nearest(name: str, known: Mapping[str, object]) -> str:
+    """A hint with the known name that is most alike, or nothing."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,68 @@
+"""The words that every layer shares: batches, presence, columns and the alphabet of shapes.
+
+Shapes are written with one letter a size: ``B`` rows, ``M`` modalities, ``S`` strata, ``K``
+samples, ``D`` latent dimensions, ``P`` features (cells) of one modality. Leading axes are ``...``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from torch import Tensor
+
+Batch = Mapping[str, Tensor]
+"""Modality name -> values, ``(B, ...)``. Values under a false mask may be anything, NaN too."""
+
+Present = Mapping[str, Tensor]
+"""Modality name -> bool, ``(B,)``, or ``(B, P)`` where single cells may be missing."""
+
+ColumnKind = Literal["number", "positive", "count", "ordinal", "category"]
+COLUMN_KINDS: tuple[str, ...] = get_args(ColumnKind)
+
+
+@dataclass(frozen=True)
+class Column:
+    """What networks and likelihoods know of one column of a table.
+
+    Arguments:
+        name: The column's name.
+        kind: The kind of its values.
+        levels: How many levels an ordinal or category column has; 0 for the other kinds.
+    """
+
+    name: str
+    kind: ColumnKind
+    levels: int = 0
+
+    def __post_init__(self) -> None:
+        if self.kind not in COLUMN_KINDS:
+            raise ValueError(
+                f"Column {self.name!r}: kind must be one of {', '.join(COLUMN_KINDS)}, "
+                f"got {self.kind!r}."
+            )
+        if (self.kind in ("ordinal", "category")) != (self.levels > 0):
+            raise ValueError(
+                f"Column {self.name!r}: {self.kind} columns take "
+                f"{'levels >= 1' if self.kind in ('ordinal', 'category') else 'no levels'}, "
+                f"got levels={self.levels}."
+            )
+
+
+def rows_present(mask: Tensor) -> Tensor:
+    """Rows of which anything is there: the mask itself ``(B,)``, or any cell of ``(B, P)``."""
+    return mask if mask.ndim == 1 else mask.any(1)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What an objective says of a batch: one value a row, the mean is taken once, in ``fit``.
+
+    Arguments:
+        loss: What is minimised, in nats, ``(B,)``.
+        parts: Each term of it, unscaled and without gradient, in nats, ``(B,)``.
+    """
+
+    loss: Tensor
+    parts: Mapping[str, Tensor]
