@@ -1,0 +1,127 @@
+"""Errors of point predictions: of numbers and of categories.
+
+All take optional ``present`` (which values count) and ``weights`` of rows, ``(N,)`` or ``(R, N)``;
+the answer is one value a column, ``(...)`` of ``(N, ...)``, with a leading ``R`` if there is one.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from polymodal.metrics.registry import metric
+from polymodal.metrics.rows import check_same_shape, row_mean
+
+
+@metric(better="lower", bounds=(0.0, math.inf), baseline="standard deviation, by the column mean")
+def rmse(
+    prediction: Tensor,
+    target: Tensor,
+    present: Tensor | None = None,
+    weights: Tensor | None = None,
+) -> Tensor:
+    """Root mean squared error of each column, in the units of the data."""
+    check_same_shape(prediction, target)
+    squares = (prediction.double() - target.double()).square()
+    return row_mean(squares, present, weights).sqrt()
+
+
+@metric(better="lower", bounds=(0.0, math.inf), baseline="mean absolute deviation, by the median")
+def mae(
+    prediction: Tensor,
+    target: Tensor,
+    present: Tensor | None = None,
+    weights: Tensor | None = None,
+) -> Tensor:
+    """Mean absolute error of each column, in the units of the data."""
+    check_same_shape(prediction, target)
+    return row_mean((prediction.double() - target.double()).abs(), present, weights)
+
+
+@metric(better="higher", bounds=(-math.inf, 1.0), baseline="0, by the mean of the judged rows")
+def r2(
+    prediction: Tensor,
+    target: Tensor,
+    present: Tensor | None = None,
+    weights: Tensor | None = None,
+) -> Tensor:
+    """Share of each column's variance that the prediction explains.
+
+    A column without variance has 1 if predicted without error, else 0 (as in scikit-learn).
+    """
+    check_same_shape(prediction, target)
+    y = target.double()
+    residual = row_mean((prediction.double() - y).square(), present, weights)
+    # Variances are differences of large numbers unless the column is centred first.
+    y = y - row_mean(y, present)
+    variance = row_mean(y.square(), present, weights) - row_mean(y, present, weights).square()
+    # Resamples of one value leave a variance of rounding errors, which is none.
+    tiny = 1e-14 * row_mean(y.square(), present)
+    constant = variance <= tiny
+    guarded = 1 - residual / torch.where(constant, torch.ones_like(variance), variance)
+    flat = torch.where(residual > 0, torch.zeros_like(residual), torch.ones_like(residual))
+    return torch.where(constant, torch.where(residual.isnan(), residual, flat), guarded)
+
+
+@metric(better="lower", bounds=(0.0, 1.0), baseline="1 - share of the most frequent category")
+def error_rate(
+    prediction: Tensor,
+    target: Tensor,
+    present: Tensor | None = None,
+    weights: Tensor | None = None,
+) -> Tensor:
+    """Share of rows whose category is wrong."""
+    check_same_shape(prediction, target)
+    return row_mean((prediction != target).double(), present, weights)
+
+
+@metric(better="lower", bounds=(0.0, 2.0), baseline="1 - sum of squared shares, by the shares")
+def brier(
+    probabilities: Tensor,
+    target: Tensor,
+    present: Tensor | None = None,
+    weights: Tensor | None = None,
+) -> Tensor:
+    """Brier score: squared distance of probabilities ``(N, L)`` to the true category ``(N,)``."""
+    if probabilities.ndim != 2 or target.shape != probabilities.shape[:1]:
+        raise ValueError(
+            f"probabilities have shape {tuple(probabilities.shape)}, target "
+            f"{tuple(target.shape)}; expected (N, L) and (N,)."
+        )
+    levels = torch.arange(probabilities.shape[1], device=target.device)
+    truth = (target.unsqueeze(-1) == levels).double()
+    return row_mean((probabilities.double() - truth).square().sum(-1), present, weights)
+
+
+def brier_of_draws(draws: Tensor, target: Tensor) -> Tensor:
+    r"""Brier score of each row from n draws, without the bias of few draws.
+
+    The mean over pairs of different draws of :math:`(e_i - e_y)^\top (e_j - e_y)`, with e the
+    one-hot codes: its expectation is the Brier score of the probabilities drawn from.
+
+    Arguments:
+        draws: Categories, ``(n, N)`` with n >= 2.
+        target: Categories, ``(N,)``.
+
+    Returns:
+        Scores in [0, 2], ``(N,)``.
+
+    References:
+        Christopher Ferro. Fair scores for ensemble forecasts. QJRMS 140, 2014.
+        https://doi.org/10.1002/qj.2270
+    """
+    n = len(draws)
+    if n < 2:
+        raise ValueError(f"a Brier score of draws needs at least 2 draws, got {n}.")
+    hits = (draws == target).double().mean(0)
+    ordered = draws.sort(0).values
+    # Pairs of equal draws: in a sorted column, each run of length r has r (r - 1) of them.
+    same = torch.zeros_like(hits)
+    for lag in range(1, n):
+        equal = (ordered[lag:] == ordered[:-lag]).sum(0)
+        if not bool(equal.any()):
+            break
+        same = same + 2 * equal
+    return 1 - 2 * hits + same / (n * (n - 1))
