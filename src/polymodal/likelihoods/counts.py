@@ -1,0 +1,77 @@
+"""Likelihood of counts: the decoder gives bounded log-means, sizes are learned a feature."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from polymodal.distributions.counts import NegativeBinomialObserved
+from polymodal.likelihoods.base import Likelihood, as_shape
+from polymodal.likelihoods.scale import RATE, inverse_softplus
+
+LOG_MEAN_BOUND = 16.0  # 9 million: float32 still knows every count
+LOG_SIZE_BOUND = 10.0  # 22,000: a Poisson for most purposes
+
+
+def bounded(x: Tensor, bound: float) -> Tensor:
+    """``bound tanh(x / bound)``: x itself near zero, never beyond the bound."""
+    return bound * torch.tanh(x / bound)
+
+
+class CountScale(nn.Module):
+    """What a negative binomial learns for each feature beside the decoder: level and size.
+
+    ``log m = bounded(decoder + level)``, ``log r = bounded(log softplus(...))``. The level is a
+    bias that moves ``rate`` times faster than one: counts in the thousands are far from one.
+
+    Arguments:
+        features: How many features.
+        initial: Mean where training starts.
+        rate: How many times faster than a bare parameter level and size move.
+    """
+
+    def __init__(self, features: int, *, initial: float = 1.0, rate: float = RATE) -> None:
+        super().__init__()
+        if not 0 < initial < math.exp(LOG_MEAN_BOUND):
+            raise ValueError(f"Counts need an initial mean in (0, 9e6), got {initial}.")
+        self.rate, self.start = rate, math.log(initial)
+        self.level = nn.Parameter(torch.zeros(features))
+        self.size = nn.Parameter(torch.zeros(features))
+
+    def forward(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """Logs of means and of sizes, ``(..., P) -> (..., P), (P,)``."""
+        log_mean = bounded(parameters + self.start + self.rate * self.level, LOG_MEAN_BOUND)
+        size = functional.softplus(inverse_softplus(1.0) + self.rate * self.size)
+        return log_mean, bounded((size + 1e-3).log(), LOG_SIZE_BOUND)
+
+
+class NegativeBinomialLikelihood(Likelihood):
+    """Counts of each cell, as floats: mean m from the decoder, variance ``m + m^2 / r``.
+
+    Arguments:
+        shape: Shape of one value; an integer P stands for ``(P,)``.
+        initial: Mean where training starts.
+        rate: How many times faster than a bare parameter levels and sizes move.
+    """
+
+    def __init__(
+        self, shape: tuple[int, ...] | int, *, initial: float = 1.0, rate: float = RATE
+    ) -> None:
+        shape = as_shape(shape, "NegativeBinomialLikelihood")
+        super().__init__(shape, shape)
+        self.learned = CountScale(self.dims, initial=initial, rate=rate)
+
+    def _observe(self, parameters: Tensor) -> NegativeBinomialObserved:
+        n = len(self.value_shape)
+        log_mean, log_size = self.learned(parameters.flatten(-n))
+        shape = self.value_shape
+        return NegativeBinomialObserved(
+            log_mean.unflatten(-1, shape), log_size.unflatten(-1, shape), shape
+        )
+
+    def point(self, statistics: Tensor) -> Tensor:
+        """Means rounded to counts, ``(..., P) -> (..., *value_shape)``."""
+        return statistics.round().unflatten(-1, self.value_shape)
