@@ -48,7 +48,10 @@ def write_checkpoint(path: Path, facts: Mapping[str, Any], tensors: Mapping[str,
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".unfinished")
     try:
+        unfinished.touch()
+        mode = unfinished.stat().st_mode  # safetensors makes files that only their owner reads
         save_file(held, unfinished, metadata=header)
+        unfinished.chmod(mode)
         _sync(unfinished)
         os.replace(unfinished, path)
     finally:
@@ -69,7 +72,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         with safe_open(path, framework="pt", device="cpu") as file:
             header = file.metadata() or {}
             _check_version(path, header)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
     except (SafetensorError, OSError, RuntimeError, UnicodeDecodeError) as error:
         raise CheckpointError(
             f"{path}: truncated, damaged or not a safetensors file ({error}). "
@@ -109,7 +112,7 @@ def _crc(text: str, tensors: Mapping[str, Tensor]) -> int:
         tensor = tensors[name]
         shape = f"{name} {tensor.dtype} {tuple(tensor.shape)}"
         crc = zlib.crc32(shape.encode(), crc)
-        crc = zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy(), crc)
+        crc = zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy().data, crc)
     return crc
 
 

@@ -36,7 +36,7 @@ class World:
         """This process's part of a batch's rows; empty where rows are fewer than processes."""
         return index if self.size == 1 else index[self.rank :: self.size]
 
-    def gather(self, value: Any) -> list[Any]:  # noqa: ANN401
+    def gather(self, value: Any) -> list[Any]:
         """Every process's ``value`` (numbers, strings, lists), in the order of ranks."""
         if self.size == 1:
             return [value]
@@ -55,7 +55,7 @@ class World:
 
     @torch.no_grad()
     def sum_gradients(self, parameters: list[nn.Parameter], flags: Tensor) -> Tensor:
-        """Sum the gradients over the processes, in place, and ``flags (N,)``, which is returned."""
+        """Sum the gradients in place over the processes, and ``flags (N,)``, which come back."""
         if self.size == 1:
             return flags
         dtype = parameters[0].dtype

@@ -1,8 +1,8 @@
 """The training loop.
 
-A position is (seed, epoch, step): the order of an epoch's rows follows from (seed, epoch), a step's
-draws from (seed, step, rank). So a checkpoint needs no state of a loader or a generator, and a run
-that was killed ends in the very weights of one that never stopped.
+A position is (seed, epoch, step): the order of an epoch's rows follows from (seed, epoch), the
+draws of a step from (seed, step, rank). So a checkpoint needs no state of a loader or a generator,
+and a run that was killed ends in the very weights of one that never stopped.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class _Run:
     ) -> None:
         self.model, self.source, self.settings = model.to(world.device), source, settings
         if world.device.type == "cuda":
-            self.model = model.to(memory_format=torch.channels_last)
+            model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.world, self.progress, self.stop = world, progress, stop
         world.copy_from_first(model)
         self.parameters = [p for p in model.parameters() if p.requires_grad]
@@ -131,7 +131,6 @@ class _Run:
                 path, model, self.optimiser, self.average, settings, len(source), world
             )
         self.clock = time.monotonic()
-        self.rate = settings.learning_rate
 
     def run(self) -> TrainResult:
         """Epoch after epoch, until the last, or until something ends the run."""
@@ -186,21 +185,20 @@ class _Run:
     def _step(self, index: Tensor) -> Divergence | tuple[float, bool, bool]:
         """One optimiser step: the batch's mean loss, whether to stop, whether to checkpoint."""
         step, mine = self.state.step, self.world.share(index)
-        self.rate = learning_rate(self.settings, step, self.total_steps)
         for group in self.optimiser.param_groups:
-            group["lr"] = self.rate
+            group["lr"] = learning_rate(self.settings, step, self.total_steps)
         self.optimiser.zero_grad(set_to_none=True)
         due = self.recorder is not None and self.recorder.due(step)
-        flags = torch.tensor([0.0, 0.0, self.stop.asked, due], dtype=torch.float64)
-        flags = flags.to(self.world.device)
         result = self._loss(mine) if len(mine) else Blame(None)
         if isinstance(result, Blame):
-            flags[1] = math.nan if result.term else 0.0
+            sums = torch.tensor([math.nan if result.term else 0.0], dtype=torch.float64)
         else:
             (result.loss.sum() / len(index)).backward()
             sums = self.state.sums.add(result)
-            flags[0] = sums[0] / len(index)
-            flags[1] = (sums * 0.0).sum()  # 0, or NaN where any sum is inf or NaN
+        # The loss; 0, or NaN where any sum is inf or NaN; then whether to stop and to write.
+        seen = torch.stack([sums[0] / len(index), (sums * 0.0).sum()]).to(self.world.device)
+        asked = torch.tensor([self.stop.asked, due], dtype=torch.float64)
+        flags = torch.cat([seen, asked.to(self.world.device)])
         flags = self.world.sum_gradients(self.parameters, flags)
         grads = [p.grad for p in self.parameters if p.grad is not None]
         norm = torch.nn.utils.get_total_norm(grads)
@@ -258,7 +256,7 @@ class _Run:
             validation=None if score is None else score.score,
             validation_parts={} if score is None else score.parts,
             seconds=state.seconds,
-            learning_rate=self.rate,
+            learning_rate=learning_rate(self.settings, state.step - 1, self.total_steps),
         )
         state.history.append(record)
         state.epoch, state.batch, state.seconds = state.epoch + 1, 0, 0.0
@@ -284,7 +282,7 @@ class _Run:
         self.clock = now
 
     def _finish(self, status: Status, reason: str, where: Divergence | None = None) -> TrainResult:
-        """Write the last checkpoint, unless the run diverged, and put the best weights in place."""
+        """Write the last checkpoint, unless the run diverged; put the best weights in place."""
         state = self.state
         if where is None and self.recorder is not None:
             self._tick()

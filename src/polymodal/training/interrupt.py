@@ -1,4 +1,4 @@
-"""Ctrl-C during a run with a directory: the step ends, the checkpoint is written, then it stops."""
+"""Ctrl-C during a run with a directory: it ends the step, writes a checkpoint and stops."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from polymodal.training.settings import TrainSettings
 
 
 def learning_rate(settings: TrainSettings, step: int, total_steps: int) -> float:
-    """Linear rise over the warm-up, then half a cosine down to the final share at the last step."""
+    """A linear rise over the warm-up, then half a cosine down to the final share."""
     if step < settings.warmup_steps:
         return settings.learning_rate * (step + 1) / settings.warmup_steps
     done = (step - settings.warmup_steps) / max(1, total_steps - 1 - settings.warmup_steps)

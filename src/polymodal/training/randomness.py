@@ -1,4 +1,4 @@
-"""Draws of a run: borrowed from the process once, seeded anew at every step, given back at the end.
+"""Draws of a run: borrowed from the process, seeded anew at every step, given back at the end.
 
 A step's draws depend on (seed, step, rank) only, so a checkpoint needs no generator's state.
 """

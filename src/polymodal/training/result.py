@@ -41,8 +41,8 @@ class Divergence:
     Arguments:
         step: The optimiser step, from 0; it was not applied.
         epoch: Its epoch.
-        term: The name of the first term that was not finite, ``"loss"``, ``"gradient of <weight>"``
-            or ``"output of <module>"``.
+        term: The name of the first term that was not finite, ``"loss"``,
+            ``"gradient of <weight>"`` or ``"output of <module>"``.
         rows: Rows of the source whose terms were not finite; the whole batch where no single row
             can be blamed.
         message: All of it in a sentence, and what may help.
@@ -63,7 +63,7 @@ class TrainResult:
         status: How it ended.
         reason: The same in a sentence.
         diverged: Where, if it diverged.
-        best_epoch: The epoch whose weights the model holds; None if they are not of an epoch's end.
+        best_epoch: The epoch from whose end the model's weights are; None if from elsewhere.
         history: One record an epoch.
     """
 

@@ -17,7 +17,7 @@ class TrainSettings:
 
     Arguments:
         epochs: Passes over the training rows.
-        batch_size: Rows a step, over all processes together. The last batch of an epoch is smaller.
+        batch_size: Rows a step, over all processes together; the last of an epoch has the rest.
         learning_rate: Step size of Adam at its highest.
         final_learning_rate: Share of ``learning_rate`` at which the cosine decay ends; 1 keeps it.
         warmup_steps: Steps over which the learning rate rises from zero.

@@ -8,14 +8,14 @@ and the score is
 
 A loss would not do: it depends on warm-ups and weights, and reconstruction rewards copying.
 
-**Scale.** An image of 3,072 numbers would drown a label. So each modality's sum of log-likelihoods
-is divided by the number of known values it was over (nats a value), and the score is the plain mean
-over modalities. For any kind that number is of order one, and it moves by what the other modalities
-say of a value of this one, so no modality can hide behind another's size.
+**Scale.** An image of 3,072 numbers would drown a label. So the log-likelihoods of each modality
+are summed and divided by the number of known values they were over (nats a value), and the score
+is the plain mean over modalities. For any kind that number is of order one, and it moves by what the
+other modalities say of one value of this one, so no modality can hide behind another's size.
 
 Which pairs are hidden, and every draw, follow from the seed alone: the same weights always get the
-same number, whatever the epoch. Where no row has two modalities the score is the importance-weighted
-log-evidence with nothing hidden, in nats a value.
+same number, whatever the epoch. Where no row has two modalities the score is the log-evidence with
+nothing hidden, estimated by importance weighting, in nats a value.
 """
 
 from __future__ import annotations
