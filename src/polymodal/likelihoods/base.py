@@ -46,6 +46,15 @@ class Likelihood(nn.Module, abc.ABC):
             )
         return self._observe(parameters.to(torch.promote_types(parameters.dtype, torch.float32)))
 
+    def start_from(self, value: Tensor, cells: Tensor | None = None) -> None:
+        """Move what is learned beside the decoder to a better start; most have a good one.
+
+        Arguments:
+            value: Training values, ``(B, *value_shape)``.
+            cells: What of them is there, bool ``(B,)`` or ``(B, *value_shape)``; None for all.
+        """
+        return
+
     @abc.abstractmethod
     def point(self, statistics: Tensor) -> Tensor:
         """Values from (averaged) statistics, ``(..., Q) -> (..., *value_shape)``."""

@@ -47,6 +47,28 @@ class CountScale(nn.Module):
         size = functional.softplus(inverse_softplus(1.0) + self.rate * self.size)
         return log_mean, bounded((size + 1e-3).log(), LOG_SIZE_BOUND)
 
+    @torch.no_grad()
+    def start_from(self, value: Tensor, cells: Tensor) -> None:
+        """Set levels and sizes to the mean and spread of the values, ``(B, P), (B, P) bool``.
+
+        From a mean of one, counts in the thousands have gradients in the thousands at first; an
+        adaptive optimiser then takes small steps for long.
+        """
+        x, n = torch.where(cells, value, 0).double(), cells.sum(0)  # (B, P), (P,)
+        mean = x.sum(0) / n.clamp(min=1)
+        spread = torch.where(cells, x - mean, 0).square().sum(0) / n.clamp(min=1)
+        log_mean = mean.clamp(1e-2, 1e6).log()
+        level = LOG_MEAN_BOUND * torch.atanh(log_mean / LOG_MEAN_BOUND)
+        size = (mean.square() / (spread - mean).clamp(min=1e-3)).clamp(0.1, 20.0)
+        raw = size + (-torch.expm1(-size)).log()  # softplus's inverse
+        seen = n > 0
+        for parameter, target, start in (
+            (self.level, level, self.start),
+            (self.size, raw, inverse_softplus(1.0)),
+        ):
+            moved = ((target - start) / self.rate).to(parameter.dtype)
+            parameter.copy_(torch.where(seen, moved, parameter))
+
 
 class NegativeBinomialLikelihood(Likelihood):
     """Counts of each cell, as floats: mean m from the decoder, variance ``m + m^2 / r``.
@@ -71,6 +93,12 @@ class NegativeBinomialLikelihood(Likelihood):
         return NegativeBinomialObserved(
             log_mean.unflatten(-1, shape), log_size.unflatten(-1, shape), shape
         )
+
+    def start_from(self, value: Tensor, cells: Tensor | None = None) -> None:
+        """Start at the mean and spread of the values; see the base class."""
+        there = torch.ones_like(value, dtype=torch.bool) if cells is None else cells
+        there = there.reshape(there.shape + (1,) * (value.ndim - there.ndim)).expand_as(value)
+        self.learned.start_from(value.flatten(1), there.flatten(1))
 
     def point(self, statistics: Tensor) -> Tensor:
         """Means rounded to counts, ``(..., P) -> (..., *value_shape)``."""

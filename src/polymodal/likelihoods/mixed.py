@@ -118,6 +118,13 @@ class MixedLikelihood(Likelihood):
             self._layout(),
         )
 
+    def start_from(self, value: Tensor, cells: Tensor | None = None) -> None:
+        """Start count columns at the mean and spread of their values; see the base class."""
+        there = torch.ones_like(value, dtype=torch.bool) if cells is None else cells
+        there = there.reshape(len(value), -1).expand_as(value)
+        block = self.get_buffer("_columns")[self.sizes[0] : self.sizes[0] + self.sizes[1]]
+        self.counts.start_from(value[:, block], there[:, block])
+
     def point(self, statistics: Tensor) -> Tensor:
         """Means, rounded means of counts and most probable levels, ``(..., Q) -> (..., P)``."""
         values = []
