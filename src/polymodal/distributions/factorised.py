@@ -56,9 +56,14 @@ class LocationScale(Observed):
         unit, norm = self._unit(), self._norm()
         if self.scale.ndim == 0:
             count = self.event_shape.numel() if cells is None else cells.flatten(-n).sum(-1)
-            return -sum_event(distance, n) / unit - count * norm
+            return torch.addcdiv(-count * norm, sum_event(distance, n), unit, value=-1)
         norm = norm if cells is None else torch.where(cells, norm, 0)
-        return -sum_event(distance / unit, n) - sum_event(norm, n)
+        if self.scale.ndim > n:
+            return -sum_event(distance / unit, n) - sum_event(norm, n)
+        # Dividing first would make, and keep for the gradient, another tensor of the data's size.
+        with torch.autocast(distance.device.type, enabled=False):
+            total = distance.flatten(-n) @ (1 / unit).flatten()
+        return -total - sum_event(norm, n)
 
     def _draw(self, sample_shape: Size) -> Tensor:
         return self.loc + self.scale * self._noise((*sample_shape, *self.loc.shape))
