@@ -14,10 +14,10 @@ import time
 from pathlib import Path
 
 import torch
+from tests.training.toy import Rows, ToyModel
 
 from polymodal.training import TrainSettings, fit
 from polymodal.training.checkpoint import FILE_NAME, read_checkpoint
-from tests.training.toy import Rows, ToyModel
 
 
 def train(folder: Path, pause: float) -> None:

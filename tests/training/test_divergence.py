@@ -5,11 +5,11 @@ import math
 
 import pytest
 import torch
+from tests.training.toy import Rows, ToyModel, assert_same, weights
 
 from polymodal.training import TrainSettings, fit
 from polymodal.training.checkpoint import FILE_NAME
 from polymodal.typing import Terms
-from tests.training.toy import Rows, ToyModel, assert_same, weights
 
 FLAT = TrainSettings(epochs=5, batch_size=10, learning_rate=0.02, final_learning_rate=1.0, seed=3)
 

@@ -1,21 +1,22 @@
 from __future__ import annotations
 
+import gc
+import json
 import os
 import signal
 import subprocess
 import sys
-import tracemalloc
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from tests.training.toy import Rows, ToyModel, assert_same, weights, without_seconds
 from torch import nn
 
 from polymodal.training import TrainSettings, fit
 from polymodal.training.progress import SilentProgress
 from polymodal.typing import Terms
-from tests.training.toy import Rows, ToyModel, assert_same, weights, without_seconds
 
 ROOT = Path(__file__).parents[2]
 SHORT = TrainSettings(epochs=4, batch_size=16, learning_rate=0.02, seed=7)
@@ -88,8 +89,6 @@ def test_the_callers_random_state_is_left_as_it_was():
 
 
 def test_a_killed_and_resumed_run_ends_in_the_same_weights(tmp_path):
-    import json
-
     told = json.loads(run_program("tests/training/killed_run.py", tmp_path, 1).splitlines()[-1])
     assert told["same"]
     assert len(told["positions"]) >= 3
@@ -132,9 +131,7 @@ def test_two_processes_end_where_one_does(tmp_path):
     )
     model = ToyModel(noise=0.0, dtype=torch.float64)
     settings = TrainSettings(epochs=3, batch_size=8, learning_rate=0.02, clip_norm=0.5, seed=4)
-    result = fit(
-        model, Rows(33, torch.float64), settings, validation=Rows(20, torch.float64)
-    )
+    result = fit(model, Rows(33, torch.float64), settings, validation=Rows(20, torch.float64))
     first, second = (load_file(tmp_path / f"{rank}.st") for rank in (0, 1))
     assert_same(first, second)
     torch.testing.assert_close(
@@ -180,20 +177,23 @@ def test_ctrl_c_without_a_directory_is_raised():
 
 
 def test_memory_is_flat_over_a_thousand_steps():
-    taken = []
+    taken, pages = [], Path("/proc/self/statm")
 
     class Watch(SilentProgress):
         def step(self, epoch, step, loss):
-            if step in (100, 1000):
-                taken.append(tracemalloc.get_traced_memory()[0])
+            if step in (90, 990):  # both in the midst of an epoch
+                gc.collect()
+                objects = gc.get_objects()
+                tensors = sum(isinstance(thing, torch.Tensor) for thing in objects)
+                resident = int(pages.read_text().split()[1]) * 4096 if pages.exists() else 0
+                taken.append((tensors, len(objects), resident))
 
-    tracemalloc.start()
-    try:
-        settings = TrainSettings(epochs=20, batch_size=1, average=0.99)
-        fit(ToyModel(), Rows(50), settings, validation=Rows(8), progress=Watch())
-    finally:
-        tracemalloc.stop()
-    assert taken[1] - taken[0] < 500_000
+    settings = TrainSettings(epochs=20, batch_size=1, average=0.99)
+    fit(ToyModel(), Rows(50), settings, validation=Rows(8), progress=Watch())
+    (tensors, objects, resident), (tensors_later, objects_later, resident_later) = taken
+    assert tensors_later == tensors
+    assert objects_later - objects < 300  # the records of eighteen epochs
+    assert resident_later - resident < 4_000_000
 
 
 def test_patience_stops_and_the_best_weights_are_back():

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
+from tests.training.toy import Rows, ToyModel, weights
 
 from polymodal.training import TrainSettings, fit
 from polymodal.training.checkpoint import FILE_NAME
-from tests.training.toy import Rows, ToyModel, weights
 
 
 def main() -> None:

@@ -36,7 +36,7 @@ class World:
         """This process's part of a batch's rows; empty where rows are fewer than processes."""
         return index if self.size == 1 else index[self.rank :: self.size]
 
-    def gather(self, value: Any) -> list[Any]:
+    def gather(self, value: object) -> list[Any]:
         """Every process's ``value`` (numbers, strings, lists), in the order of ranks."""
         if self.size == 1:
             return [value]

@@ -163,7 +163,7 @@ class Recorder:
             self._fit_weights(groups)
         except CheckpointError:
             raise
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             raise CheckpointError(
                 f"{self.path}: not the checkpoint of such a run ({error})."
             ) from error

@@ -10,8 +10,8 @@ A loss would not do: it depends on warm-ups and weights, and reconstruction rewa
 
 **Scale.** An image of 3,072 numbers would drown a label. So the log-likelihoods of each modality
 are summed and divided by the number of known values they were over (nats a value), and the score
-is the plain mean over modalities. For any kind that number is of order one, and it moves by what the
-other modalities say of one value of this one, so no modality can hide behind another's size.
+is the plain mean over modalities. For any kind that number is of order one, and it moves by what
+the others say of one value of this modality, so none can hide behind another's size.
 
 Which pairs are hidden, and every draw, follow from the seed alone: the same weights always get the
 same number, whatever the epoch. Where no row has two modalities the score is the log-evidence with
