@@ -50,7 +50,8 @@ class LocationScale(Observed):
     def _log_prob(self, value: Tensor, cells: Tensor | None) -> Tensor:
         n = len(self.event_shape)
         shape = torch.broadcast_shapes(self.loc.shape, value.shape)
-        distance = self._distance(self.loc.expand(shape), value.expand(shape))
+        loc = self.loc if self.loc.shape == shape else self.loc.expand(shape)
+        distance = self._distance(loc, value.expand(shape))
         if cells is not None:
             distance = torch.where(cells, distance, 0)
         unit, norm = self._unit(), self._norm()

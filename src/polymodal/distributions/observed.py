@@ -84,4 +84,4 @@ class Observed(Distribution, abc.ABC):
 
 def sum_event(x: Tensor, n: int) -> Tensor:
     """Sum over the last ``n`` axes, ``(..., *event) -> (...)``."""
-    return x.flatten(-n).sum(-1) if n else x
+    return x.sum(tuple(range(-n, 0))) if n else x
