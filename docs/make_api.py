@@ -7,9 +7,28 @@ import importlib.util
 from pathlib import Path
 
 # Top down, as a reader meets them: the surface first, the bare alphabet last.
-SURFACE = ("estimator", "data", "tasks", "evaluate", "metrics", "tabular", "report", "recipes")
+SURFACE = (
+    "estimator",
+    "model_file",
+    "data",
+    "tasks",
+    "evaluate",
+    "metrics",
+    "tabular",
+    "report",
+    "recipes",
+)
 PARTS = ("model", "models", "posteriors", "latent", "fusion", "priors", "objectives")
-GROUND = ("likelihoods", "networks", "distributions", "training", "testing", "random", "typing")
+GROUND = (
+    "likelihoods",
+    "networks",
+    "distributions",
+    "training",
+    "testing",
+    "files",
+    "random",
+    "typing",
+)
 
 
 def modules(package: Path, layer: str) -> list[str]:
