@@ -40,7 +40,9 @@ class Modality:
 
     def __post_init__(self) -> None:
         if not self.weight > 0:
-            raise ValueError(f"modality {self.name!r}: weight must be positive, got {self.weight}.")
+            raise ValueError(
+                f"modality {self.name!r}: weight must be positive, got {self.weight}."
+            )
 
 
 class LatentModel(nn.Module, abc.ABC):
@@ -80,7 +82,7 @@ class LatentModel(nn.Module, abc.ABC):
         Returns:
             Name -> ``(..., B)``, zero in the rows where the modality is absent.
         """
-        wanted = [name for name in (names or self.names) if name in present]
+        wanted = [name for name in (self.names if names is None else names) if name in present]
         decoded = self.decode(z, wanted)
         return {name: row_log_prob(decoded[name], x[name], present[name]) for name in wanted}
 
@@ -119,7 +121,9 @@ class MultimodalVAE(LatentModel):
         super().__init__()
         self.names = tuple(modality.name for modality in modalities)
         if len(set(self.names)) != len(self.names) or not self.names:
-            raise ValueError(f"a model needs modalities with names of their own, got {self.names}.")
+            raise ValueError(
+                f"a model needs modalities, each with a name of its own, got {self.names}."
+            )
         self.layout = layout
         self.posterior = posterior
         self.prior = prior

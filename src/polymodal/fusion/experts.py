@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import math
 from dataclasses import dataclass
 
 import torch
@@ -62,7 +63,9 @@ class Fusion(nn.Module, abc.ABC):
                 f"{type(self).__name__} needs experts of the family "
                 f"{' or '.join(self.families)}, got {experts.family!r}."
             )
-        return self._fuse(experts)
+        # Matrix products of precisions lose their digits in bf16; a context must not force that.
+        with torch.autocast(experts.loc.device.type, enabled=False):
+            return self._fuse(experts)
 
     @abc.abstractmethod
     def _fuse(self, experts: Experts) -> Strata:
@@ -76,13 +79,16 @@ def precisions(experts: Experts) -> tuple[Tensor, Tensor]:
         Two tensors ``(M, ..., B, D)``.
     """
     on = experts.on.unsqueeze(-1)
-    precision = experts.scale.square().reciprocal()
-    weighted = precision * experts.loc
     if bool(on.all()):
+        precision = experts.scale.square().reciprocal()
+        weighted = precision * experts.loc
         shape = torch.broadcast_shapes(on.shape, precision.shape)
         return precision.expand(shape), weighted.expand(shape)
-    zero = precision.new_zeros(())
-    return torch.where(on, precision, zero), torch.where(on, weighted, zero)
+    # Before any arithmetic: the gradient of a reciprocal of NaN is NaN even where it is not used.
+    zero = experts.scale.new_zeros(())
+    scale = torch.where(on, experts.scale, zero + 1)
+    precision = torch.where(on, scale.square().reciprocal(), zero)
+    return precision, precision * torch.where(on, experts.loc, zero)
 
 
 def gaussian_from_precision(precision: Tensor, weighted: Tensor) -> tuple[Tensor, Tensor]:
@@ -106,7 +112,7 @@ def anchored(strata: Strata, empty: Tensor) -> Strata:
         return strata
     here = empty.unsqueeze(-1)
     anchor = Diagonal(torch.zeros_like(strata.loc), torch.ones_like(strata.scale))
-    uniform = torch.full_like(strata.log_weights, -torch.tensor(float(strata.n_strata)).log())
+    uniform = torch.full_like(strata.log_weights, -math.log(strata.n_strata))
     return Strata(
         torch.where(here, anchor.loc, strata.loc),
         torch.where(here, anchor.scale, strata.scale),

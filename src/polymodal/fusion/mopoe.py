@@ -48,7 +48,7 @@ def draw_subsets(on: Tensor, n_subsets: int) -> Tensor:
     with nothing gets empty subsets.
     """
     count = on.sum(0)  # (...)
-    high = torch.ldexp(torch.ones((), dtype=torch.float64, device=on.device), count) - 1
+    high = (torch.ones_like(count) << count) - 1
     uniform = torch.rand(n_subsets, *count.shape, dtype=torch.float64, device=on.device)
     number = (uniform * high).floor().long() + 1  # 1 ... 2^n - 1
     rank = on.long().cumsum(0) - 1  # the place of a modality among those present
@@ -97,7 +97,7 @@ class MixtureOfProducts(Fusion):
 
     @staticmethod
     def _alive(member: Tensor, on: Tensor) -> Tensor:
-        """Whether all members of a subset are present: ``(S, M)``, ``(M, ...)`` -> ``(S, ...)``."""
+        """Whether all of a subset is present: ``(S, M)``, ``(M, ...)`` -> ``(S, ...)``."""
         absent = torch.tensordot(member.float(), (~on).float(), 1)
         return absent == 0
 

@@ -37,9 +37,7 @@ class JointToUnimodal(nn.Module):
         subsets: Random sets between one and all that are aligned, a row.
     """
 
-    def __init__(
-        self, gamma: float = 1.0, beta: float | Schedule = 1.0, subsets: int = 1
-    ) -> None:
+    def __init__(self, gamma: float = 1.0, beta: float | Schedule = 1.0, subsets: int = 1) -> None:
         super().__init__()
         if gamma < 0 or subsets < 0:
             raise ValueError(

@@ -60,9 +60,7 @@ class TotalCorrelation(nn.Module):
         ).sum(-1)  # (M, B)
         backward = torch.where(encoded.on, to_experts, torch.zeros_like(to_experts)).sum(0)
         to_prior, private = split_kl(q, model.prior(), shared)
-        divergence = (
-            self.alpha / count * backward + (1 - self.alpha) * to_prior + private
-        )
+        divergence = self.alpha / count * backward + (1 - self.alpha) * to_prior + private
         share = (count - self.alpha) / count
         loss = at_step(self.beta, step) * divergence - share * weighted_sum(model, log_p)[0]
         parts = {

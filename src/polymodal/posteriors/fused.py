@@ -97,9 +97,7 @@ class FusedPosterior(nn.Module):
             blocks.append(None if feature is None else head(feature))
         return self._stack(on, features, blocks)
 
-    def _stack(
-        self, on: list[Tensor], features: list[Tensor | None], blocks: list
-    ) -> Encoded:
+    def _stack(self, on: list[Tensor], features: list[Tensor | None], blocks: list) -> Encoded:
         """Stack the heads' answers; a modality without features stands as a standard expert."""
         some = next(block for block in blocks if block is not None)
         n_rows, shared = len(on[0]), self.layout.shared

@@ -98,7 +98,15 @@ def recipe(
             if parameter.kind is inspect.Parameter.KEYWORD_ONLY
         }
         RECIPES[name] = Recipe(
-            name, function, paper, authors, year, url, equation, tuple(parts), tuple(differs),
+            name,
+            function,
+            paper,
+            authors,
+            year,
+            url,
+            equation,
+            tuple(parts),
+            tuple(differs),
             settings,
         )
         return function

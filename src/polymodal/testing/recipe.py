@@ -1,0 +1,144 @@
+"""Laws of recipes: hold your own paper to them.
+
+Each ``check_*`` raises AssertionError where its sentence is broken; the caller's random state is
+left alone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from polymodal.model import LatentModel, Modality
+from polymodal.random import seeded
+from polymodal.recipes.registry import RECIPES, Recipe
+from polymodal.testing.batches import require
+from polymodal.testing.objective import check_objective, step
+from polymodal.testing.posterior import check_posterior
+from polymodal.typing import Batch, Present
+
+Law = Callable[[], None]
+MakeModalities = Callable[[], Sequence[Modality]]
+"""Fresh networks and likelihoods each time."""
+
+
+def check_recipe(
+    recipe: Recipe,
+    make: MakeModalities,
+    x: Batch,
+    present: Present,
+    settings: Mapping[str, object] | None = None,
+) -> Iterator[tuple[str, Law]]:
+    """The laws of a recipe, as (name, law), those of posterior and objective among them.
+
+    Arguments:
+        recipe: An entry of the registry.
+        make: Makes the modalities of the batch.
+        x: Values of a few rows, finite.
+        present: Presence with something absent in every modality, and two rows at least where
+            everything is there; the first row has nothing.
+        settings: Settings of the recipe.
+    """
+    settings = settings or {}
+
+    def built() -> LatentModel:
+        with seeded(0):
+            return recipe.build(make(), **settings)
+
+    yield "check_facts_are_complete", lambda: check_facts_are_complete(recipe)
+    yield (
+        "check_an_unknown_setting_is_an_error",
+        lambda: check_an_unknown_setting_is_an_error(recipe, make),
+    )
+    yield (
+        "check_networks_run_once_a_step",
+        lambda: check_networks_run_once_a_step(built(), x, present),
+    )
+    yield "check_four_verbs", lambda: check_four_verbs(built(), x, present)
+    yield (
+        "check_one_modality_is_enough",
+        lambda: check_one_modality_is_enough(recipe, make, x, present, settings),
+    )
+    model = built()
+    yield from check_objective(model, x, present)
+    yield from check_posterior(model.posterior, x, present)  # pyright: ignore[reportArgumentType]
+
+
+def check_facts_are_complete(recipe: Recipe) -> None:
+    """Paper, authors, year, address, equation, parts, differences and a summary are there."""
+    require(RECIPES.get(recipe.name) is recipe, f"{recipe.name} is not in the registry.")
+    for fact in ("paper", "authors", "url", "equation", "parts", "differs", "summary"):
+        require(bool(getattr(recipe, fact)), f"{recipe.name}: {fact} is empty.")
+    require(recipe.url.startswith("https://"), f"{recipe.name}: {recipe.url!r} is no address.")
+    require(1900 < recipe.year < 2100, f"{recipe.name}: the year is {recipe.year}.")
+    require("latent_dim" in recipe.settings, f"{recipe.name} has no setting latent_dim.")
+
+
+def check_an_unknown_setting_is_an_error(recipe: Recipe, make: MakeModalities) -> None:
+    """A setting that the recipe does not know raises a ValueError that names the nearest."""
+    try:
+        recipe.build(make(), latent_dims=4)
+    except ValueError as error:
+        require("latent_dim" in str(error), f"the error does not name the nearest: {error}")
+        return
+    raise AssertionError(f"{recipe.name} takes latent_dims=4 without a word.")
+
+
+def check_networks_run_once_a_step(model: LatentModel, x: Batch, present: Present) -> None:
+    """Each encoder and each decoder runs exactly once a step: draws are folded into the batch."""
+    calls: Counter[str] = Counter()
+    expected = {}
+
+    def counter(name: str) -> Callable[..., None]:
+        def count(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
+            calls[name] += 1
+
+        return count
+
+    for kind, networks in (
+        ("encoder", model.posterior.encoders),  # pyright: ignore[reportFunctionMemberAccess]
+        ("decoder", model.decoders),
+    ):
+        for name, network in zip(model.names, networks, strict=True):
+            network.register_forward_hook(counter(f"{kind} of {name}"))
+            expected[f"{kind} of {name}"] = 1
+    step(model, x, present).loss.mean().backward()
+    require(dict(calls) == expected, f"networks ran {dict(calls)}.")
+
+
+def check_four_verbs(model: LatentModel, x: Batch, present: Present) -> None:
+    """Posterior, prior, decode and log-likelihoods fit each other over leading axes."""
+    n_rows = len(next(iter(present.values())))
+    with seeded(0), torch.no_grad():
+        q, prior = model.posterior(x, present), model.prior()
+        require(q.event_shape == prior.event_shape, "posterior and prior differ in size.")
+        z = prior.sample((3, n_rows))
+        decoded = model.decode(z, model.names)
+        log_p = model.log_likelihoods(z, x, present)
+    require(tuple(decoded) == tuple(model.names), f"decode gave {tuple(decoded)}.")
+    for name in model.names:
+        shape = tuple(decoded[name].batch_shape)
+        require(shape == (3, n_rows), f"{name}: batch shape {shape}.")
+        shape = tuple(log_p[name].shape)
+        require(shape == (3, n_rows), f"{name}: log-likelihoods {shape}.")
+        value = decoded[name].mode
+        require(value.shape[2:] == x[name].shape[1:], f"{name}: values {tuple(value.shape)}.")
+
+
+def check_one_modality_is_enough(
+    recipe: Recipe,
+    make: MakeModalities,
+    x: Batch,
+    present: Present,
+    settings: Mapping[str, object],
+) -> None:
+    """A model of one modality has a finite loss."""
+    for modality in make():
+        with seeded(0):
+            model = recipe.build([modality], **settings)
+        name = modality.name
+        loss = step(model, {name: x[name]}, {name: present[name]}).loss
+        require(bool(loss.isfinite().all()), f"{name} alone: the loss is not finite.")
