@@ -154,10 +154,12 @@ class _Run:
             return "finished", f"All {self.settings.epochs} epochs are done."
         if self.held_out is not None and patience is not None:
             best = -1 if state.best_epoch is None else state.best_epoch
-            if state.epoch - 1 - best >= patience:
+            waited = state.epoch - 1 - best
+            enough = waited * self.n_batches >= self.settings.patience_steps
+            if waited >= patience and enough:
                 return (
                     "early_stopped",
-                    f"The validation score has not risen for {patience} epochs; "
+                    f"The validation score has not risen for {waited} epochs; "
                     f"the best was after epoch {best + 1}.",
                 )
         return None

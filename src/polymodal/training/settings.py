@@ -24,6 +24,9 @@ class TrainSettings:
         weight_decay: Decoupled decay; above zero AdamW takes Adam's place.
         clip_norm: Gradients of a longer norm are shortened to it, after backward. None: never.
         patience: Epochs without a better validation score before the run stops. None: never.
+        patience_steps: The run does not stop before this many steps without a better score either:
+            with few rows many epochs are few steps, and a latent model may wait for hundreds of
+            steps before it begins to use a modality.
         seed: The order of rows and every draw follow from it.
         precision: ``"32"``, or ``"bf16"`` for autocast in bfloat16.
         device: ``"auto"`` (CUDA where there is one), ``"cpu"``, ``"cuda"``, ``"cuda:1"``...
@@ -43,6 +46,7 @@ class TrainSettings:
     weight_decay: float = 0.0
     clip_norm: float | None = 100.0
     patience: int | None = 20
+    patience_steps: int = 1000
     seed: int = 0
     precision: Precision = "32"
     device: str = "auto"
@@ -58,8 +62,8 @@ class TrainSettings:
         for name in ("patience", "checkpoint_steps"):
             if getattr(self, name) is not None:
                 self._check_int(name, least=1, none=True)
-        self._check_int("warmup_steps", least=0)
-        self._check_int("seed", least=0)
+        for name in ("patience_steps", "warmup_steps", "seed"):
+            self._check_int(name, least=0)
         self._check_real("learning_rate", above=0.0)
         self._check_real("checkpoint_minutes", above=0.0)
         self._check_real("weight_decay", least=0.0)

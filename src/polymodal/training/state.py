@@ -28,6 +28,7 @@ FREE_TO_CHANGE = frozenset(
     {
         "epochs",
         "patience",
+        "patience_steps",
         "device",
         "compile",
         "checkpoint_minutes",
