@@ -1,0 +1,158 @@
+"""The application: the verbs, and how a command begins and ends."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError, Parameter
+
+from polymodal.cli import (
+    demo,
+    embed,
+    evaluate,
+    explain,
+    fit,
+    generate,
+    impute,
+    recipes,
+    report,
+    schema,
+    score,
+    translate,
+)
+from polymodal.cli.config import read_config
+from polymodal.cli.errors import FAILED, OK, WRONG, CommandError, WorkError, one_line
+
+HELP = """One latent space from several modalities, where anything may be missing.
+
+Give a table whose columns are images, text, numbers and categories, with holes;
+get a model that fills in, translates, generates, embeds and scores.
+"""
+
+EPILOGUE = """Try it on real data that come along (2 minutes, writes a report with pictures):
+
+    polymodal demo
+
+Then on your own table:
+
+    polymodal schema cohort.parquet                 what is in it
+    polymodal fit cohort.parquet --out cohort.pm    learn
+    polymodal impute cohort.pm cohort.parquet --out filled.parquet
+    polymodal report cohort.pm test.parquet --out report.html
+
+`polymodal VERB --help` shows options and an example. `--json` prints results for programs.
+Exit codes: 0 done, 1 the work failed, 2 the command was wrong.
+POLYMODAL_DEBUG=1 shows where an error comes from.
+"""
+
+VERBS = (
+    demo,
+    schema,
+    fit,
+    impute,
+    translate,
+    generate,
+    embed,
+    score,
+    evaluate,
+    report,
+    recipes,
+    explain,
+)
+
+
+def make_app() -> App:
+    """The application with every verb."""
+    app = App(
+        name="polymodal",
+        help=HELP,
+        help_epilogue=EPILOGUE,
+        help_format="plaintext",
+        version=lambda: importlib.metadata.version("polymodal"),
+        default_parameter=Parameter(negative=(), negative_iterable=()),
+        config=read_config,
+        result_action="return_value",
+    )
+    for order, module in enumerate(VERBS):
+        name = module.__name__.rpartition(".")[2]
+        app.command(
+            getattr(module, name),
+            name=name,
+            help_epilogue=f"Example:\n\n{module.EXAMPLE}",
+            sort_key=order,
+        )
+    return app
+
+
+def main(tokens: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Arguments:
+        tokens: The command line without the program's name; that of the process when None.
+
+    Returns:
+        The exit code: 0, 1 (the work failed) or 2 (the command was wrong).
+    """
+    tokens = list(sys.argv[1:] if tokens is None else tokens)
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            make_app()(tokens, exit_on_error=False, print_error=False)
+            sys.stdout.flush()
+        return OK
+    except CycloptsError as error:
+        verb = tokens[0] if tokens and tokens[0] in _names() else ""
+        return _end(
+            error, f"{_plain(error)} Try: polymodal {verb + ' ' * bool(verb)}--help", WRONG
+        )
+    except CommandError as error:
+        return _end(error, str(error), WRONG)
+    except WorkError as error:
+        return _end(error, str(error), FAILED)
+    except KeyboardInterrupt as error:
+        return _end(error, "Stopped by the keyboard.", FAILED)
+    except BrokenPipeError:
+        # Whoever read our output has gone; Python would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except Exception as error:
+        text = str(error) if isinstance(error, ValueError | OSError) else _named(error)
+        return _end(error, text or _named(error), FAILED)
+
+
+def _names() -> set[str]:
+    return {module.__name__.rpartition(".")[2] for module in VERBS}
+
+
+def _named(error: Exception) -> str:
+    return f"{type(error).__name__}: {error} (POLYMODAL_DEBUG=1 shows where.)"
+
+
+def _plain(error: CycloptsError) -> str:
+    text = one_line(str(error))
+    if text.startswith("Unused Tokens:"):
+        return f"Did not expect {text.removeprefix('Unused Tokens: ').strip('[].')}."
+    return text
+
+
+def _end(error: BaseException, sentence: str, code: int) -> int:
+    if os.environ.get("POLYMODAL_DEBUG", "") not in ("", "0"):
+        traceback.print_exception(error)
+    print(f"polymodal: {one_line(sentence)}", file=sys.stderr)
+    return code
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: object = None,
+    line: str | None = None,
+) -> None:
+    print(f"polymodal: warning: {one_line(str(message))}", file=sys.stderr)

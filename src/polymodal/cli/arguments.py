@@ -1,0 +1,19 @@
+"""The options that several verbs share, spelt once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+Model = Annotated[Path, Parameter(help="A model file that `polymodal fit` wrote.")]
+Data = Annotated[
+    str,
+    Parameter(help="A CSV or Parquet file, or bundled:NAME (fashion, mfeat, tcga_acc, penguins)."),
+]
+Json = Annotated[
+    bool, Parameter(name="--json", help="Print one JSON document on standard output.")
+]
+Out = Annotated[Path, Parameter(help="Where to write; .parquet or .csv.")]
+Seed = Annotated[int, Parameter(help="All draws follow from it.")]

@@ -1,0 +1,97 @@
+"""``--config run.yaml``: a file whose values lie below the flags and above the defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cyclopts import App, ArgumentCollection
+from cyclopts.token import Token
+
+from polymodal.cli.errors import CommandError, check_known
+
+
+def read_config(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Give each option that the command line left open the value of the file, if it has one."""
+    found = {argument.name: argument for argument in arguments}
+    config = found.get("--config")
+    if config is None or not config.tokens:
+        return
+    path = Path(config.tokens[-1].value)
+    known = [name.removeprefix("--") for name in found if name not in ("--config", "--json")]
+    for key, value in read_mapping(path).items():
+        key = str(key).replace("_", "-")
+        argument = found[f"--{check_known(key, known, f'option in {path} named')}"]
+        if value is None or (argument.tokens and key != "set"):
+            continue
+        flags = list(argument.tokens)
+        argument.tokens.clear()
+        for word in _words(key, value, path):
+            argument.append(Token(keyword=f"--{key}", value=word, source=str(path)))
+        # A later --set wins, so the flags come after the file.
+        for token in flags:
+            argument.append(token)
+
+
+def read_mapping(path: Path) -> Mapping[str, Any]:
+    """The mapping in a YAML file.
+
+    Raises:
+        CommandError: If there is no such file, or it is not a YAML mapping.
+    """
+    import yaml
+
+    try:
+        read = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CommandError(f"No file {path}.") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise CommandError(f"{path} cannot be read as YAML: {error}") from error
+    if read is None:
+        return {}
+    if not isinstance(read, dict):
+        raise CommandError(
+            f"{path} holds a {type(read).__name__}; expected options, one a line, such as "
+            "`latent-dim: 32`."
+        )
+    return read
+
+
+def parse_settings(pairs: list[str] | None) -> dict[str, Any]:
+    """``["beta=2.5", ...]`` -> ``{"beta": 2.5, ...}``; values are YAML scalars.
+
+    Raises:
+        CommandError: If one has no ``=``.
+    """
+    import yaml
+
+    settings = {}
+    for pair in pairs or ():
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise CommandError(f"--set expects key=value, such as --set beta=2.5; got {pair!r}.")
+        try:
+            settings[key.strip().replace("-", "_")] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise CommandError(f"--set {pair}: the value is not YAML.") from error
+    return settings
+
+
+def _words(key: str, value: object, path: Path) -> list[str]:
+    if isinstance(value, bool):
+        return [str(value).lower()]
+    if key == "set":
+        if not isinstance(value, dict):
+            raise CommandError(f"{path}: `set` must hold settings, such as {{beta: 2.5}}.")
+        return [f"{name}={_scalar(item)}" for name, item in value.items()]
+    if isinstance(value, list):
+        return [str(item) for item in value]
+    return [str(value)]
+
+
+def _scalar(value: object) -> str:
+    import yaml
+
+    text = yaml.safe_dump(value, default_flow_style=True)
+    return text.removesuffix("...\n").strip()

@@ -1,0 +1,35 @@
+"""What ends a command: two kinds of failure, an exit code each, one sentence."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+OK, FAILED, WRONG = 0, 1, 2
+
+
+class CommandError(Exception):
+    """The command was wrong: exit code 2."""
+
+
+class WorkError(Exception):
+    """The command was right and the work failed: exit code 1."""
+
+
+def check_known(got: str, known: Iterable[str], what: str) -> str:
+    """The name itself, if it is known.
+
+    Raises:
+        CommandError: If it is not, with the nearest name.
+    """
+    names = list(known)
+    if got in names:
+        return got
+    close = difflib.get_close_matches(got, names, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    raise CommandError(f"No {what} {got!r}.{hint} Known: {', '.join(names)}.")
+
+
+def one_line(text: str) -> str:
+    """The text with its line breaks and runs of blanks as single blanks."""
+    return " ".join(text.split())

@@ -1,0 +1,67 @@
+"""``polymodal evaluate``: hide what is known, answer it, compare with simple methods."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from polymodal.cli.arguments import Data, Json, Model
+from polymodal.cli.inputs import check_data, check_model, check_out, load_data, load_model
+from polymodal.cli.outputs import as_json, count, plain, print_result, say, write_text
+
+if TYPE_CHECKING:
+    from polymodal.data.dataset import MultimodalData
+    from polymodal.estimator import MultimodalModel
+
+EXAMPLE = """    polymodal evaluate cohort.pm test.parquet --train train.parquet
+    polymodal evaluate cohort.pm test.parquet --train train.parquet --out eval.json"""
+
+Train = Annotated[
+    Path | None,
+    Parameter(help="The training rows, which the simple methods learn from; else half of DATA."),
+]
+
+
+def evaluate(
+    model: Model,
+    data: Data,
+    /,
+    *,
+    train: Train = None,
+    out: Annotated[Path | None, Parameter(help="Write the whole evaluation here as JSON.")] = None,
+    json: Json = False,
+) -> None:
+    """Judge a model on rows it never saw, beside the mean, a linear model and 5 neighbours."""
+    check_model(model), check_data(data)
+    if train is not None:
+        check_data(str(train))
+    if out is not None:
+        check_out(out, (".json",))
+    fitted = load_model(model)
+    test, known = test_and_train(fitted, data, train)
+    evaluation = fitted.evaluate(test, train=known)
+    result = plain(evaluation.to_dict())
+    if out is not None:
+        write_text(as_json(result), out)
+    text = f"{evaluation}" + (f"\n\nWritten to {out}." if out is not None else "")
+    print_result(result, text, json)
+
+
+def test_and_train(
+    model: MultimodalModel, data: str, train: Path | None
+) -> tuple[MultimodalData, MultimodalData]:
+    """The rows to judge on and the rows that the simple methods learn from.
+
+    A loaded model has not kept its training rows. Without them, every other row of the data is
+    given to the simple methods and the rest is judged.
+    """
+    rows = load_data(data, model.schema_)
+    if train is not None:
+        return rows, load_data(str(train), model.schema_)
+    say(
+        f"No --train: the simple methods learn from half of {data} and all are judged on the "
+        f"other half, {count((len(rows) + 1) // 2, 'row')}."
+    )
+    return rows[::2], rows[1::2]

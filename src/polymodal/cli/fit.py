@@ -1,0 +1,209 @@
+"""``polymodal fit``: learn a model from a table with holes."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from polymodal.cli.arguments import Data, Json
+from polymodal.cli.config import parse_settings
+from polymodal.cli.errors import CommandError, WorkError, check_known
+from polymodal.cli.inputs import check_data, check_out, load_data, load_schema
+from polymodal.cli.outputs import count, print_result, say, write_text
+
+if TYPE_CHECKING:
+    from polymodal.estimator import MultimodalModel
+
+EXAMPLE = """    polymodal fit cohort.parquet --out cohort.pm
+    polymodal fit cohort.csv --schema schema.yaml --recipe mvtcae --set beta=2.5 --epochs 200
+    polymodal fit --config cohort.pm.yaml --seed 1       (the same again with another seed)"""
+
+
+def fit(
+    data: Data,
+    *,
+    schema: Annotated[Path | None, Parameter(help="Kinds of the columns, as YAML.")] = None,
+    recipe: Annotated[str, Parameter(help="A name in `polymodal recipes`.")] = "mopoe",
+    latent_dim: Annotated[int, Parameter(help="Numbers in the shared latent vector.")] = 32,
+    private_dim: Annotated[int, Parameter(help="Further numbers of each modality alone.")] = 0,
+    epochs: Annotated[
+        int | None, Parameter(help="Passes over the rows; chosen by their number if not given.")
+    ] = None,
+    seed: Annotated[int, Parameter(help="All draws follow from it.")] = 0,
+    device: Annotated[str, Parameter(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    precision: Annotated[
+        Literal["32", "bf16"], Parameter(help="bf16: autocast in bfloat16.")
+    ] = "32",
+    out: Annotated[Path, Parameter(help="The model file to write.")] = Path("model.pm"),
+    run_dir: Annotated[Path | None, Parameter(help="Folder of checkpoints.")] = None,
+    resume: Annotated[
+        bool, Parameter(help="Go on from the checkpoint in --run-dir, bit for bit.")
+    ] = False,
+    validation: Annotated[
+        Path | None, Parameter(help="Rows to stop by; a tenth of DATA if not given.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        Parameter(name="--set", help="A setting of the recipe: key=value. May be repeated."),
+    ] = None,
+    config: Annotated[
+        Path | None, Parameter(help="YAML file of these options; flags win over it.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Fit a model to a table whose columns are images, text, numbers and categories, with holes.
+
+    Beside the model, OUT.yaml keeps the options; `polymodal fit --config OUT.yaml` fits the same
+    again.
+    """
+    options: dict[str, Any] = {
+        "data": data,
+        "schema": schema,
+        "recipe": recipe,
+        "latent-dim": latent_dim,
+        "private-dim": private_dim,
+        "epochs": epochs,
+        "seed": seed,
+        "device": device,
+        "precision": precision,
+        "out": out,
+        "run-dir": run_dir,
+        "validation": validation,
+        "set": parse_settings(set_),
+    }
+    check_options(options, resume)
+    begun = time.monotonic()
+    model, rows = run_fit(options, resume)
+    result = model.result_
+    write_text(as_yaml(options), resolved_path(out))
+    model.save(out)
+    if result.status == "diverged":
+        raise WorkError(f"The run diverged. {result.reason} The last good weights are in {out}.")
+    if result.status == "interrupted":
+        raise WorkError(
+            f"{result.reason} What was learned is in {out}; go on with: polymodal fit "
+            f"--config {resolved_path(out)} --resume"
+        )
+    said = summary(model, rows, options, time.monotonic() - begun)
+    print_result(said, in_words(said), json)
+
+
+def check_options(options: dict[str, Any], resume: bool) -> None:
+    """Refuse what cannot work before anything is read.
+
+    Raises:
+        CommandError: If an option is unknown to the recipe, out of range, or names no file.
+    """
+    from polymodal.recipes import RECIPES
+
+    entry = RECIPES[check_known(options["recipe"], sorted(RECIPES), "recipe")]
+    own = [name for name in entry.settings if name not in ("latent_dim", "private_dim")]
+    for name in options["set"]:
+        if name in ("latent_dim", "private_dim"):
+            raise CommandError(f"--set {name}: use --{name.replace('_', '-')}.")
+        check_known(name, own, f"setting of recipe {entry.name}")
+    for name, least in (("latent-dim", 1), ("private-dim", 0), ("epochs", 1), ("seed", 0)):
+        value = options[name]
+        if value is not None and value < least:
+            raise CommandError(f"--{name} must be at least {least}, got {value}.")
+    if options["device"].partition(":")[0] not in ("auto", "cpu", "cuda", "mps"):
+        raise CommandError(f"--device must be auto, cpu, cuda or cuda:N; got {options['device']}.")
+    if resume and options["run-dir"] is None:
+        raise CommandError("--resume needs --run-dir, the folder with the run's checkpoint.")
+    check_data(options["data"])
+    if options["validation"] is not None:
+        check_data(str(options["validation"]))
+    if options["schema"] is not None and not options["schema"].is_file():
+        raise CommandError(f"No schema file {options['schema']}.")
+    check_out(options["out"], ())
+
+
+def run_fit(options: dict[str, Any], resume: bool) -> tuple[MultimodalModel, int]:
+    """Read, fit; the model and the number of rows."""
+    from polymodal.estimator import RUN_NAME, MultimodalModel
+
+    schema = load_schema(options["schema"])
+    data = load_data(options["data"], schema)
+    say(f"{options['data']}: {count(len(data), 'row')}, {', '.join(data.names)}")
+    run_dir = options["run-dir"]
+    if resume and (run_dir / RUN_NAME).exists():
+        say(f"Going on with the run in {run_dir}, with the options that it was begun with.")
+        return MultimodalModel().resume(run_dir), len(data)
+    validation = None
+    if options["validation"] is not None:
+        validation = load_data(str(options["validation"]), data.schema)
+    model = MultimodalModel(
+        recipe=options["recipe"],
+        latent_dim=options["latent-dim"],
+        private_dim=options["private-dim"],
+        epochs=options["epochs"],
+        seed=options["seed"],
+        device=options["device"],
+        precision=options["precision"],
+        settings=options["set"] or None,
+        progress=True,
+    )
+    return model.fit(data, validation=validation, run_dir=run_dir), len(data)
+
+
+def resolved_path(out: Path) -> Path:
+    """``model.pm`` -> ``model.pm.yaml``."""
+    return out.with_name(out.name + ".yaml")
+
+
+def as_yaml(options: dict[str, Any]) -> str:
+    """The options as a file for ``--config``."""
+    import yaml
+
+    kept = {key: str(v) if isinstance(v, Path) else v for key, v in options.items()}
+    head = "# Written by polymodal fit; the same again: polymodal fit --config THIS_FILE\n"
+    return head + yaml.safe_dump(kept, sort_keys=False, allow_unicode=True)
+
+
+def summary(
+    model: MultimodalModel, rows: int, options: dict[str, Any], seconds: float
+) -> dict[str, Any]:
+    """What the run came to."""
+    result = model.result_
+    scores = {r.epoch: r.validation for r in result.history if r.validation is not None}
+    best = scores.get(result.best_epoch) if result.best_epoch is not None else None
+    return {
+        "model": options["out"],
+        "config": resolved_path(options["out"]),
+        "data": options["data"],
+        "rows": rows,
+        "modalities": list(model.codec_.names),
+        "recipe": options["recipe"],
+        "status": result.status,
+        "reason": result.reason,
+        "epochs": len(result.history),
+        "best_epoch": None if result.best_epoch is None else result.best_epoch + 1,
+        "best_validation": best,
+        "seconds": round(seconds, 2),
+    }
+
+
+def in_words(said: dict[str, Any]) -> str:
+    """The same for people, with the next command."""
+    names = said["modalities"]
+    lines = [
+        f"Learned from {count(said['rows'], 'row')} of {', '.join(names)} "
+        f"by {said['recipe']} in {said['seconds']:.0f} s, {count(said['epochs'], 'epoch')}. "
+        f"{said['reason']}"
+    ]
+    if said["best_validation"] is not None:
+        lines.append(
+            f"Best score of held-out rows: {said['best_validation']:.4g} "
+            f"(epoch {said['best_epoch']}; higher is better)."
+        )
+    lines += [
+        f"Model:   {said['model']}",
+        f"Options: {said['config']}",
+        "",
+        f"Next: polymodal impute {said['model']} {said['data']} --out filled.parquet",
+        f"      polymodal report {said['model']} TEST_ROWS --out report.html",
+    ]
+    return "\n".join(lines)

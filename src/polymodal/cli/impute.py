@@ -1,0 +1,110 @@
+"""``polymodal impute``: fill what is missing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from polymodal.cli.arguments import Data, Json, Model, Out
+from polymodal.cli.errors import CommandError
+from polymodal.cli.inputs import check_data, check_model, check_out, load_data, load_model
+from polymodal.cli.outputs import count, print_result, say
+from polymodal.cli.tables import frame_of, write_frame
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from polymodal.data.schema import Schema
+    from polymodal.tasks.filled import Imputation
+
+EXAMPLE = """    polymodal impute cohort.pm new.parquet --out filled.parquet
+    polymodal impute cohort.pm new.csv --out filled.csv --interval 0.9
+    polymodal impute cohort.pm new.csv --out draws.parquet --draws 5 --all-draws"""
+
+
+def impute(
+    model: Model,
+    data: Data,
+    /,
+    *,
+    out: Out,
+    draws: Annotated[int, Parameter(help="How many times each hole is filled.")] = 20,
+    interval: Annotated[
+        float | None,
+        Parameter(help="Also write NAME_low and NAME_high, which hold this share of the draws."),
+    ] = None,
+    all_draws: Annotated[
+        bool, Parameter(help="Write every draw below the other, with a column `draw`.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Fill every hole; what is known stays as it is.
+
+    Without options a hole gets its expectation, or its likeliest category. Draws keep the doubt:
+    each fills all holes of a row together, so relations between columns hold.
+    """
+    if draws < 1:
+        raise CommandError(f"--draws must be at least 1, got {draws}.")
+    if interval is not None and not 0 < interval < 1:
+        raise CommandError(f"--interval must lie between 0 and 1, such as 0.9; got {interval}.")
+    if interval is not None and all_draws:
+        raise CommandError("--interval and --all-draws exclude each other; choose one.")
+    check_model(model), check_data(data), check_out(out)
+    fitted = load_model(model)
+    rows = load_data(data, fitted.schema_)
+    if interval is not None and draws < (1 + interval) / (1 - interval) - 1e-9:
+        draws = -int(-(1 + interval) // (1 - interval))
+        say(f"An interval of {interval:.0%} needs {draws} draws; taking that many.")
+    say(f"Filling {count(len(rows), 'row')}, {count(draws, 'draw')} each.")
+    done = fitted.impute(rows, draws=draws)
+    frame = stack_draws(done) if all_draws else filled(done, fitted.schema_, interval)
+    extra = write_frame(frame, out)
+    share = float((done.ess < 1).mean())
+    holes = {n: int(mask.sum()) for n, mask in done.imputed.missing.items()}
+    said = {
+        "out": out, "files": extra, "rows": len(rows), "draws": draws, "filled": holes,
+        "share_of_rows_with_holes": share, "columns": list(map(str, frame.columns)),
+    }  # fmt: skip
+    lines = [f"{name}: {count(n, 'hole')} filled" for name, n in holes.items() if n]
+    text = "\n".join([*(lines or ["Nothing was missing."]), f"Written to {out}."])
+    print_result(said, text, json)
+
+
+def filled(done: Imputation, schema: Schema, level: float | None) -> pd.DataFrame:
+    """The expectation; with a level, two columns of bounds after each numeric column."""
+    frame = frame_of(done.mean)
+    if level is None:
+        return frame
+    low, high = (frame_of(bound) for bound in done.interval(level))
+    numeric = [
+        column.name
+        for spec in schema.modalities.values()
+        for column in spec.columns
+        if column.kind in ("number", "positive", "count", "ordinal") and column.name in frame
+    ]
+    for name in numeric:
+        at = int(frame.columns.get_loc(name))  # pyright: ignore[reportArgumentType]
+        for offset, bound, suffix in ((1, low, "low"), (2, high, "high")):
+            title = f"{name}_{suffix}"
+            if title in frame:
+                raise ValueError(
+                    f"the data have a column {title!r} already, the name of the interval's bound;"
+                    " rename it."
+                )
+            frame.insert(at + offset, title, bound[name])
+    return frame
+
+
+def stack_draws(done: Imputation) -> pd.DataFrame:
+    """All draws below each other; the first column says which."""
+    import pandas as pd
+
+    frames = []
+    for i, drawn in enumerate(done.draws):
+        frame = frame_of(drawn)
+        if "draw" in frame:
+            raise ValueError("the data have a column 'draw' already; rename it.")
+        frame.insert(0, "draw", i)
+        frames.append(frame)
+    return pd.concat(frames, ignore_index=True)

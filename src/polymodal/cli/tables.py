@@ -1,0 +1,129 @@
+"""Results as one table in a file: pictures become PNG, vectors lists of numbers."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from polymodal.cli.outputs import written
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from PIL import Image
+
+
+def frame_of(result: object) -> pd.DataFrame:
+    """A frame of what a task returned: a frame already, or a dictionary of modalities' values.
+
+    A table's columns stand side by side; any other modality is one column of its name.
+    """
+    import pandas as pd
+
+    if isinstance(result, pd.DataFrame):
+        return result.copy(deep=False)
+    if not isinstance(result, Mapping):
+        raise TypeError(f"expected a frame or a dictionary, got {type(result).__name__}.")
+    columns: dict[str, Any] = {}
+    for name, values in result.items():
+        if isinstance(values, pd.DataFrame):
+            fresh: dict[str, Any] = {str(column): list(values[column]) for column in values}
+        elif isinstance(values, np.ndarray) and values.ndim > 1:
+            fresh = {name: list(values)}
+        else:
+            fresh = {name: list(values)}
+        for column, cells in fresh.items():
+            # Two modalities may have a column of one name.
+            columns[column if column not in columns else f"{name}.{column}"] = cells
+    return pd.DataFrame(columns)
+
+
+def write_frame(frame: pd.DataFrame, path: Path) -> list[Path]:
+    """Write a table as Parquet or CSV, by the suffix of its name.
+
+    In Parquet pictures are PNG bytes; a CSV names PNG files that are put into a folder beside it.
+
+    Returns:
+        The picture files.
+    """
+    frame, files = frame.copy(deep=False), []
+    parquet = path.suffix.lower() == ".parquet"
+    for column in frame.columns:
+        sample = next((v for v in frame[column] if v is not None and not _is_nan(v)), None)
+        if is_picture(sample):
+            if parquet:
+                frame[column] = _each(frame[column], png_bytes)
+            else:
+                frame[column], more = _picture_files(frame[column], str(column), path)
+                files += more
+        elif isinstance(sample, np.ndarray | list | tuple):
+            numbers = _each(frame[column], lambda v: np.asarray(v, dtype=np.float64).tolist())
+            frame[column] = numbers if parquet else _each(numbers, json.dumps)
+    with written(path) as part:
+        if parquet:
+            frame.to_parquet(part, index=False)
+        else:
+            frame.to_csv(part, index=False)
+    return files
+
+
+def is_picture(value: object) -> bool:
+    """Whether a value is a PIL image, PNG or JPEG bytes, or an array of pixels."""
+    if isinstance(value, bytes):
+        return value.startswith((b"\x89PNG", b"\xff\xd8"))
+    if isinstance(value, np.ndarray):
+        return value.ndim >= 2
+    return hasattr(value, "save") and hasattr(value, "mode")
+
+
+def png_bytes(value: Any) -> bytes:  # noqa: ANN401 (bytes, an array or a PIL image)
+    """The picture as the bytes of a PNG (bytes of a picture stay as they are)."""
+    if isinstance(value, bytes):
+        return value
+    out = io.BytesIO()
+    (_picture(value) if isinstance(value, np.ndarray) else value).save(out, format="PNG")
+    return out.getvalue()
+
+
+def _picture(pixels: np.ndarray) -> Image.Image:
+    """An array of pixels, channels first or last, bytes or in [0, 1], as a PIL image."""
+    from PIL import Image
+
+    if pixels.ndim == 3 and pixels.shape[0] in (1, 3) and pixels.shape[-1] not in (1, 3):
+        pixels = pixels.transpose(1, 2, 0)
+    if pixels.ndim == 3 and pixels.shape[-1] == 1:
+        pixels = pixels[..., 0]
+    if pixels.dtype != np.uint8:
+        pixels = (np.nan_to_num(pixels).clip(0, 1) * 255).round().astype(np.uint8)
+    return Image.fromarray(np.ascontiguousarray(pixels))
+
+
+def _picture_files(
+    values: Sequence[Any], column: str, path: Path
+) -> tuple[list[str | None], list[Path]]:
+    name = "".join(c if c.isalnum() or c in "-_" else "_" for c in column)
+    folder = path.parent / f"{path.stem}_{name}"
+    folder.mkdir(parents=True, exist_ok=True)
+    names, files = [], []
+    for row, value in enumerate(values):
+        if value is None or _is_nan(value):
+            names.append(None)
+            continue
+        data = png_bytes(value)
+        file = folder / f"{row:06d}{'.jpg' if data.startswith(bytes([0xFF, 0xD8])) else '.png'}"
+        file.write_bytes(data)
+        names.append(f"{folder.name}/{file.name}")
+        files.append(file)
+    return names, files
+
+
+def _each(values: Sequence[Any], change: Callable[[Any], Any]) -> list[Any]:
+    return [None if v is None or _is_nan(v) else change(v) for v in values]
+
+
+def _is_nan(value: object) -> bool:
+    return isinstance(value, float) and value != value

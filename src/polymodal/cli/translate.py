@@ -1,0 +1,56 @@
+"""``polymodal translate``: some modalities given others."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from polymodal.cli.arguments import Data, Json, Model, Out
+from polymodal.cli.errors import CommandError, check_known
+from polymodal.cli.inputs import check_data, check_model, check_out, load_data, load_model
+from polymodal.cli.outputs import count, print_result, say
+from polymodal.cli.tables import frame_of, write_frame
+
+EXAMPLE = """    polymodal translate cohort.pm new.parquet --to caption --out captions.csv
+    polymodal translate cohort.pm new.parquet --to image --given table --out made.parquet"""
+
+
+def translate(
+    model: Model,
+    data: Data,
+    /,
+    *,
+    to: Annotated[list[str], Parameter(help="Modalities wanted; comma or repeat for several.")],
+    out: Out,
+    given: Annotated[
+        list[str] | None, Parameter(help="Modalities to read; all the others if not given.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Say what some modalities are, given others; what the data hold of them is not looked at."""
+    wanted, read = split(to), split(given)
+    if not wanted:
+        raise CommandError("--to needs the name of a modality.")
+    check_model(model), check_data(data), check_out(out)
+    fitted = load_model(model)
+    for name in (*wanted, *read):
+        check_known(name, fitted.codec_.names, "modality")
+    rows = load_data(data, fitted.schema_)
+    say(
+        f"{', '.join(read) or 'everything else'} -> {', '.join(wanted)}: {count(len(rows), 'row')}"
+    )
+    made = fitted.translate(rows, to=wanted, given=read or None)
+    frame = frame_of(made)
+    extra = write_frame(frame, out)
+    said = {
+        "out": out, "files": extra, "rows": len(frame), "to": wanted,
+        "given": read or [n for n in fitted.codec_.names if n not in wanted],
+        "columns": list(map(str, frame.columns)),
+    }  # fmt: skip
+    print_result(said, f"{count(len(frame), 'row')} written to {out}.", json)
+
+
+def split(names: list[str] | None) -> list[str]:
+    """``["a,b", "c"]`` -> ``["a", "b", "c"]``."""
+    return [part.strip() for name in names or () for part in name.split(",") if part.strip()]

@@ -1,0 +1,162 @@
+"""What one value of one modality looks like on the page."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from polymodal.report.pictures import encode_image, encode_strip
+from polymodal.typing import rows_present
+
+if TYPE_CHECKING:
+    from polymodal.data.codec import DataCodec
+
+LONGEST_TEXT = 160
+MOST_COLUMNS = 24
+"""Columns of a table shown for one row."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One value, ready to be drawn.
+
+    Arguments:
+        kind: How it is drawn.
+        text: The words, or what a picture shows.
+        source: A picture's ``data:`` address.
+        pairs: Column and value, of a table.
+    """
+
+    kind: Literal["image", "strip", "text", "table", "absent"]
+    text: str = ""
+    source: str = ""
+    pairs: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One column of a table in one row: the truth, the answer, and what the draws say."""
+
+    column: str
+    truth: str
+    answer: str
+    spread: str
+    missed: bool = False
+
+
+def show(codec: DataCodec, name: str, values: Tensor, present: Tensor | None = None) -> list[Cell]:
+    """The cells of a modality's values ``(N, ...)``; absent rows and cells say so."""
+    kind = codec.kind(name)
+    n_rows = len(values)
+    there = [True] * n_rows if present is None else rows_present(present).tolist()
+    if kind == "image":
+        pixels = values.detach().float().cpu().numpy()
+        cells = [Cell("image", name, encode_image(pixels[i])) for i in range(n_rows)]
+    elif kind == "vector":
+        numbers = values.detach().float().cpu()
+        if present is not None and present.ndim == 2:
+            numbers = torch.where(present.cpu(), numbers, torch.nan)
+        cells = [Cell("strip", name, encode_strip(row.numpy())) for row in numbers]
+    elif kind == "text":
+        cells = [Cell("text", shorten(str(text))) for text in codec.decode(name, values)]
+    else:
+        cells = _table_cells(codec, name, values, present)
+    return [cell if here else Cell("absent") for cell, here in zip(cells, there, strict=True)]
+
+
+def compare(
+    codec: DataCodec,
+    name: str,
+    row: int,
+    truth: Tensor,
+    answer: Tensor,
+    draws: Tensor,
+    columns: Sequence[int] | None = None,
+) -> list[Compared]:
+    """A table's row: truth and answer ``(N, P)``, draws ``(n, N, P)``, a line a column."""
+    shown = range(truth.shape[1]) if columns is None else columns
+    true, said = (decoded_columns(codec, name, v[row : row + 1]) for v in (truth, answer))
+    drawn = decoded_columns(codec, name, draws[:, row])
+    names = list(true)
+    lines = []
+    for j in list(shown)[:MOST_COLUMNS]:
+        column = names[j]
+        right, got = true[column][0], said[column][0]
+        lines.append(
+            Compared(
+                column,
+                write_value(right),
+                write_value(got),
+                spread(drawn[column]),
+                _missed(right, got, drawn[column]),
+            )
+        )
+    return lines
+
+
+def decoded_columns(codec: DataCodec, name: str, values: Tensor) -> dict[str, list[Any]]:
+    """A table's raw values, a list a column."""
+    frame = codec.decode(name, values)
+    return {str(column): list(frame[column]) for column in frame}
+
+
+def spread(values: Sequence[Any]) -> str:
+    """Where nine tenths of the draws of numbers lie, or the shares of the likeliest categories."""
+    if values and all(is_number(v) for v in values):
+        low, high = np.quantile(np.array(values, dtype=float), [0.05, 0.95])
+        return f"{write_value(float(low))} to {write_value(float(high))}"
+    common = Counter(write_value(v) for v in values).most_common(3)
+    return ", ".join(f"{name} {n / len(values):.0%}" for name, n in common)
+
+
+def write_value(value: object) -> str:
+    """A raw value as a person writes it: four significant figures, no trailing noise."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "missing"
+    if is_number(value):
+        number = float(value)
+        if number == round(number) and abs(number) < 1e7:
+            return f"{int(number):,}"
+        return f"{number:,.4g}" if 1e-3 <= abs(number) < 1e5 else f"{number:.3g}"
+    return shorten(str(value), 48)
+
+
+def is_number(value: object) -> bool:
+    """Whether a raw value is a number; True and False are not."""
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(
+        value, bool | np.bool_
+    )
+
+
+def shorten(text: str, longest: int = LONGEST_TEXT) -> str:
+    """The text, cut with an ellipsis if long."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def _table_cells(
+    codec: DataCodec, name: str, values: Tensor, present: Tensor | None
+) -> list[Cell]:
+    columns = list(decoded_columns(codec, name, values).items())
+    cells = []
+    for i in range(len(values)):
+        pairs = []
+        for j, (column, raw) in enumerate(columns[:MOST_COLUMNS]):
+            here = present is None or present.ndim == 1 or bool(present[i, j])
+            pairs.append((column, write_value(raw[i]) if here else "missing"))
+        cells.append(Cell("table", name, pairs=tuple(pairs)))
+    return cells
+
+
+def _missed(truth: object, answer: object, draws: Sequence[Any]) -> bool:
+    """Whether a number lies outside nine tenths of its draws, or a category is another one."""
+    if is_number(truth) and draws and all(is_number(v) for v in draws):
+        low, high = np.quantile(np.array(draws, dtype=float), [0.05, 0.95])
+        return not low <= float(truth) <= high
+    return write_value(truth) != write_value(answer)

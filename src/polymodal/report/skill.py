@@ -1,0 +1,68 @@
+"""The table of skill: what was hidden, who answered how well, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from polymodal.evaluate.result import Evaluation, SkillRow
+
+_TITLES = {
+    "modality": "A whole modality hidden, all others given",
+    "cells": "Single cells hidden, everything else given",
+}
+_METRICS = {
+    "mae": "mean absolute error",
+    "rmse": "root mean squared error",
+    "error_rate": "share wrong",
+    "r2": "R² (higher is better)",
+    "token_f1_error": "1 - F1 of words",
+}
+_BASELINES = {"mean": "the mean", "linear": "a linear model", "knn": "5 nearest neighbours"}
+
+
+def describe_skill(evaluation: Evaluation) -> dict[str, Any] | None:
+    """Rows grouped by question; None where nothing could be judged."""
+    groups = []
+    for task, title in _TITLES.items():
+        rows = [_line(row) for row in evaluation.rows if row.task == task]
+        if rows:
+            groups.append({"title": title, "rows": rows})
+    if not groups:
+        return None
+    return {"groups": groups, "level": f"{evaluation.level:.0%}", "notes": evaluation.notes}
+
+
+def describe_checked(checked: Sequence[Any]) -> list[dict[str, Any]]:
+    """What had been hidden from the training rows, filled in: errors beside the simplest guess."""
+    return [
+        {
+            "label": one.modality if one.column is None else f"{one.column} ({one.modality})",
+            "metric": _METRICS.get(one.metric, one.metric),
+            "n": f"{one.n:,}",
+            "model": one.model,
+            "simple": one.simple,
+            "gain": 1 - one.model / one.simple if one.simple > 0 else 0.0,
+        }
+        for one in checked
+    ]
+
+
+def _line(row: SkillRow) -> dict[str, Any]:
+    rival = _BASELINES.get(row.best_baseline, row.best_baseline)
+    words = {
+        "better": f"better than {rival}",
+        "worse": f"worse than {rival}",
+        "equal": f"no clear difference from {rival}",
+    }[row.verdict]
+    estimates = ("model", "mean", "linear", "knn", "skill", "crps", "coverage")
+    return {
+        "label": row.label,
+        "kind": row.kind,
+        "metric": _METRICS.get(row.metric, row.metric.replace("_", " ")),
+        "n": f"{row.n:,}",
+        "verdict": row.verdict,
+        "words": words,
+        **{name: getattr(row, name) for name in estimates},
+    }
