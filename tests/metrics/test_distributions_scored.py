@@ -9,7 +9,7 @@ from scipy import integrate, stats
 
 from polymodal.metrics import central_interval, coverage, crps, weibull_quantile
 from polymodal.metrics.coverage import attainable, draws_needed, inside_central
-from polymodal.metrics.crps import gaussian_crps
+from polymodal.metrics.crps import crps_of_sample, gaussian_crps
 
 
 def test_crps_is_the_mean_over_pairs() -> None:
@@ -85,3 +85,13 @@ def test_coverage_counts_what_is_present_and_weighed() -> None:
     assert coverage(low, high, y, present).item() == pytest.approx(2 / 3)
     weights = torch.tensor([[0, 0, 1, 5], [1, 1, 0, 0]])
     assert coverage(low, high, y, present, weights).tolist() == [0.0, 1.0]
+
+
+@pytest.mark.parametrize("n", [1, 2, 30])
+def test_crps_of_a_sample_is_that_of_draws_shared_by_all_rows(n: int) -> None:
+    sample, y = (
+        torch.randn(n).double().round(decimals=1),
+        torch.randn(40).double().round(decimals=1),
+    )
+    expected = (sample[0] - y).abs() if n == 1 else crps(sample[:, None].expand(n, 40), y)
+    torch.testing.assert_close(crps_of_sample(sample, y), expected)

@@ -1,0 +1,175 @@
+"""What an evaluation says: estimates with intervals, a row a question, and a verdict in words."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Task = Literal["modality", "cells"]
+Judgement = Literal["better", "equal", "worse"]
+BASELINES = ("mean", "linear", "knn")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its bootstrap interval over rows.
+
+    Arguments:
+        value: Of the rows themselves.
+        low: Lower bound of the 95 % interval.
+        high: Upper bound.
+    """
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}]"
+
+
+@dataclass(frozen=True)
+class SkillRow:
+    """How well one thing is predicted, by the model and by simple baselines.
+
+    Arguments:
+        task: ``"modality"``: the whole modality was hidden and all others given; ``"cells"``: a
+            share of a table's cells was hidden and the rest given.
+        modality: What was hidden.
+        column: The table's column, or None for a whole modality.
+        kind: number, positive, count, ordinal, category, vector, image or text.
+        metric: The error's name in ``METRICS``; ``"r2"`` rows hold R^2 instead (more is better).
+        n: Rows judged.
+        model: The model's error, in the column's own units.
+        mean: That of the mean, the most frequent category or the most frequent text.
+        linear: That of ridge or logistic regression; None where there is none.
+        knn: That of 5 nearest neighbours.
+        crps: CRPS of the model's draws, in the units of the error; for numbers.
+        coverage: Share of truths in the model's central intervals; for numbers.
+        best_baseline: ``"mean"``, ``"linear"`` or ``"knn"``: the one with the least error.
+        skill: 1 - the model's error / that of the best baseline; at least -10.
+        verdict: Whether the model beats the best baseline, by the paired bootstrap of the
+            difference; ``"equal"`` also where there are too few rows to tell.
+        crps_mean: CRPS of the column's distribution over training rows, the baseline of ``crps``.
+        brier: Brier score of the model's draws; for categories.
+    """
+
+    task: Task
+    modality: str
+    column: str | None
+    kind: str
+    metric: str
+    n: int
+    model: Estimate
+    mean: Estimate | None
+    linear: Estimate | None
+    knn: Estimate | None
+    crps: Estimate | None
+    coverage: Estimate | None
+    best_baseline: str
+    skill: Estimate
+    verdict: Judgement
+    crps_mean: Estimate | None = None
+    brier: Estimate | None = None
+
+    @property
+    def label(self) -> str:
+        """``column (modality)`` or the modality's name."""
+        if self.column is None or self.column == self.modality:
+            return self.modality
+        return f"{self.column} ({self.modality})"
+
+
+_ESTIMATES = (
+    "model", "mean", "linear", "knn", "skill", "crps", "crps_mean", "brier", "coverage",
+)  # fmt: skip
+_FACTS = ("task", "modality", "column", "kind", "metric", "n", "best_baseline", "verdict")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A model's skill on held-out rows.
+
+    Arguments:
+        rows: One a question and metric.
+        verdict: A paragraph in plain words.
+        calibration: (nominal level, observed coverage, cells counted) of central intervals, over
+            all numbers that were asked for.
+        level: The nominal level of ``coverage`` in the rows.
+        notes: What could not be judged and why, a sentence each.
+    """
+
+    rows: list[SkillRow]
+    verdict: str
+    calibration: list[tuple[float, float, int]]
+    level: float = 0.9
+    notes: list[str] = field(default_factory=list)
+
+    def frame(self) -> pd.DataFrame:
+        """A line a row; estimates as three columns: ``model``, ``model_low``, ``model_high``."""
+        import pandas as pd
+
+        lines = []
+        for row in self.rows:
+            line: dict[str, Any] = {name: getattr(row, name) for name in _FACTS}
+            for name in _ESTIMATES:
+                estimate = getattr(row, name)
+                for suffix, attribute in (("", "value"), ("_low", "low"), ("_high", "high")):
+                    line[name + suffix] = getattr(estimate, attribute, math.nan)
+            lines.append(line)
+        ends = ("", "_low", "_high")
+        columns = [*_FACTS, *(name + end for name in _ESTIMATES for end in ends)]
+        return pd.DataFrame(lines, columns=columns)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values that JSON can hold: numbers that are not finite become None."""
+        return _finite(asdict(self))
+
+    def __str__(self) -> str:
+        head = ["hidden", "what", "metric", "n", "model", *BASELINES, "skill", "verdict"]
+        lines = [head, *(_line(row) for row in self.rows)]
+        widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+        left = (0, 1, 2, len(head) - 1)
+        table = [
+            "  ".join(
+                text.ljust(width) if i in left else text.rjust(width)
+                for i, (text, width) in enumerate(zip(line, widths, strict=True))
+            ).rstrip()
+            for line in lines
+        ]
+        return "\n".join([*table, "", self.verdict])
+
+
+def _line(row: SkillRow) -> list[str]:
+    """One line of the text table; the best baseline has a star."""
+    baselines = []
+    for name in BASELINES:
+        estimate = getattr(row, name)
+        star = "*" if name == row.best_baseline else ""
+        baselines.append("-" if estimate is None else f"{estimate.value:.3g}{star}")
+    skill = f"{row.skill.value:+.2f} [{row.skill.low:+.2f}, {row.skill.high:+.2f}]"
+    return [
+        row.task,
+        row.label,
+        row.metric,
+        str(row.n),
+        f"{row.model.value:.3g}",
+        *baselines,
+        skill,
+        row.verdict,
+    ]
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401
+    """``value`` with lists for tuples and None for numbers that are not finite."""
+    if isinstance(value, dict):
+        return {key: _finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

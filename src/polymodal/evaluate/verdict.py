@@ -1,0 +1,144 @@
+"""The verdict in plain words: where the model helps, where it does not, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from polymodal.evaluate.result import SkillRow
+from polymodal.evaluate.scores import FEWEST_ROWS
+
+_BASELINE = {
+    "mean": {"number": "the mean", "category": "the most frequent category",
+             "text": "the most frequent text"},
+    "linear": {"number": "ridge regression", "category": "logistic regression"},
+    "knn": {"number": "5 nearest neighbours", "category": "5 nearest neighbours",
+            "text": "the nearest neighbour's text"},
+}  # fmt: skip
+_HIDDEN = {
+    "modality": "When a whole modality is hidden and the others are given",
+    "cells": "When single cells of a table are hidden",
+}
+_MOST_NAMED = 8
+_NEAR = 0.05
+
+
+def baseline_name(row: SkillRow, baseline: str | None = None) -> str:
+    """A baseline (the best one unless said otherwise) in words that fit the row's kind."""
+    kind = {"ordinal": "category", "category": "category", "text": "text"}.get(row.kind, "number")
+    return _BASELINE[baseline or row.best_baseline][kind]
+
+
+def write_verdict(
+    rows: Sequence[SkillRow],
+    calibration: Sequence[tuple[float, float, int]],
+    level: float,
+    n_rows: int,
+    notes: Sequence[str] = (),
+) -> str:
+    """A paragraph for a reader who is no statistician.
+
+    Arguments:
+        rows: The rows of skill; rows of R^2 are left out, as they repeat those of the error.
+        calibration: (nominal level, observed coverage, cells).
+        level: The level of which the intervals are spoken of.
+        n_rows: Rows of the held-out data.
+        notes: What could not be judged, a sentence each.
+    """
+    rows = [row for row in rows if row.metric != "r2"]
+    if not rows:
+        nothing = "Nothing could be judged: no held-out row has a known value to hide and anything"
+        return " ".join([f"{nothing} else to predict it from.", *notes])
+    noun = "row" if n_rows == 1 else "rows"
+    said = [
+        f"On {n_rows} held-out {noun}, known values were hidden, asked of the model, and compared "
+        "with three simple baselines that saw the same: the mean (or the most frequent answer), "
+        "a linear model and 5 nearest neighbours."
+    ]
+    for task in ("modality", "cells"):
+        some = [row for row in rows if row.task == task]
+        if some:
+            said.append(_task_words(task, some))
+    few = [row for row in rows if row.n < FEWEST_ROWS]
+    if few:
+        said.append(
+            f"With fewer than {FEWEST_ROWS} rows nothing is called better or worse: "
+            f"so it is for {_names(few)}."
+        )
+    said += [_calibration_words(calibration, level), *notes, _advice(rows)]
+    return " ".join(part for part in said if part)
+
+
+def _task_words(task: str, rows: Sequence[SkillRow]) -> str:
+    """Who wins where, for one task."""
+    better = [row for row in rows if row.verdict == "better"]
+    equal = [row for row in rows if row.verdict == "equal"]
+    worse = [row for row in rows if row.verdict == "worse"]
+    clauses = []
+    if better:
+        lows = sorted(100 * row.skill.value for row in better)
+        span = f"{lows[0]:.0f} %" if len(lows) == 1 else f"{lows[0]:.0f} to {lows[-1]:.0f} %"
+        clauses.append(
+            f"beats the best simple baseline for {_names(better)} (its error is {span} lower)"
+        )
+    if equal:
+        clauses.append(f"is no better than the best simple baseline for {_names(equal)}")
+    if worse:
+        winners: dict[str, list[SkillRow]] = {}
+        for row in worse:
+            winners.setdefault(baseline_name(row), []).append(row)
+        named = [f"by {winner} for {_names(lost)}" for winner, lost in winners.items()]
+        clauses.append(f"is beaten {_list(named)}")
+    return f"{_HIDDEN[task]}, the model {_list(clauses, '; it ')}."
+
+
+def _calibration_words(calibration: Sequence[tuple[float, float, int]], level: float) -> str:
+    """Whether the intervals hold what they promise."""
+    found = [(observed, n) for nominal, observed, n in calibration if abs(nominal - level) < 1e-9]
+    if not found or not found[0][1]:
+        return ""
+    observed, n = found[0]
+    words = f"Its {level:.0%} intervals held the truth in {observed:.0%} of {n:,} numbers"
+    if observed < level - _NEAR:
+        return f"{words}: they are too narrow, so do not take them at their word."
+    if observed > level + _NEAR:
+        return f"{words}: they are wider than they need to be."
+    return f"{words}, as they should."
+
+
+def _advice(rows: Sequence[SkillRow]) -> str:
+    """What to do next."""
+    worse = [row for row in rows if row.verdict == "worse"]
+    better = [row for row in rows if row.verdict == "better"]
+    if worse:
+        use = "use the model where it wins and the simple baseline" if better else (
+            "use the simple baseline"
+        )  # fmt: skip
+        return (
+            f"Recommended: {use} where that wins; more training, a larger latent size or another "
+            "recipe may turn it."
+        )
+    if len(better) == len(rows):
+        return "Recommended: use the model throughout."
+    if better:
+        return (
+            "Recommended: use the model; where it is no better, a simple baseline does as well "
+            "for point values, and the model adds intervals and draws."
+        )
+    return (
+        "Recommended: do not rely on the model for point values yet, as a simple baseline does as "
+        "well; more rows, more training or another recipe may help."
+    )
+
+
+def _names(rows: Sequence[SkillRow]) -> str:
+    labels = list(dict.fromkeys(row.label for row in rows))
+    if len(labels) > _MOST_NAMED:
+        labels = [*labels[: _MOST_NAMED - 1], f"{len(labels) - _MOST_NAMED + 1} others"]
+    return _list(labels)
+
+
+def _list(parts: Sequence[str], last: str = " and ") -> str:
+    """``a, b and c``; clauses are joined by ``last`` throughout."""
+    if last != " and ":
+        return last.join(parts)
+    return last.join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else "".join(parts)
