@@ -195,4 +195,5 @@ def _principal_axes(values: np.ndarray) -> np.ndarray | None:
     from sklearn.decomposition import PCA
 
     with np.errstate(invalid="ignore"):  # rows without any variance have no shares of it
-        return PCA(n_axes, svd_solver="randomized", random_state=0).fit(values).components_.T
+        found = PCA(n_axes, svd_solver="randomized", random_state=0).fit(values)
+    return np.asarray(found.components_).T

@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from polymodal.data.codec import DataCodec
 from polymodal.data.tensors import Tensors
-from polymodal.evaluate.answers import Answered, Imputer, OwnUnits, ask, thin
-from polymodal.evaluate.baselines import predict
-from polymodal.evaluate.inputs import Block, Part, fit_blocks, matrix
+from polymodal.evaluate.answers import Imputer
+from polymodal.evaluate.examiner import Examiner
 from polymodal.evaluate.questions import (
     MOST_COLUMNS,
     Question,
-    Target,
     cell_question,
-    judged,
     modality_questions,
 )
 from polymodal.evaluate.result import Evaluation, SkillRow
-from polymodal.evaluate.scores import Judged, skill_rows
-from polymodal.evaluate.units import in_own_units
 from polymodal.evaluate.verdict import write_verdict
 from polymodal.metrics.coverage import COVERAGE_LEVELS, attainable, draws_needed
-from polymodal.metrics.crps import crps_of_sample
 from polymodal.model import LatentModel
 from polymodal.random import derive_seed
 from polymodal.tasks.impute import impute
@@ -96,161 +87,6 @@ def evaluate_skill(
     notes = _notes(codec, questions, examiner.unknown)
     verdict = write_verdict(rows, calibration, level, len(test), notes)
     return Evaluation(rows, verdict, calibration, level, notes)
-
-
-@dataclass
-class Examiner:
-    """Puts questions to the model and to the baselines and scores the answers.
-
-    Arguments:
-        model: The model.
-        codec: Its codec.
-        train: The training rows.
-        draws: Draws a row.
-        levels: Levels of the central intervals.
-        level_index: Which of them the rows of skill show.
-        bootstrap: Number of resamples.
-        seed: Of everything random.
-        imputer: What answers.
-    """
-
-    model: LatentModel
-    codec: DataCodec
-    train: Tensors
-    draws: int
-    levels: list[float]
-    level_index: int
-    bootstrap: int
-    seed: int
-    imputer: Imputer
-
-    def __post_init__(self) -> None:
-        self.blocks: dict[Part, Block] = fit_blocks(self.codec, self.train.x, self.train.present)
-        self.given_train: dict[Part, np.ndarray] = {
-            part: block.transform(self.train.x, self.train.present)
-            for part, block in self.blocks.items()
-        }
-        self.unknown: list[str] = []
-        self.own_units: OwnUnits = partial(in_own_units, self.codec)
-
-    def judge(self, question: Question) -> Iterator[tuple[list[SkillRow], Tensor | None]]:
-        """Rows of skill of each target, and hits of its intervals ``(L, cells)``."""
-        x, present = question.hidden.x, question.hidden.present
-        truth = {
-            name: self.own_units(name, _filled(x[name], question.asked[name]))
-            for name in question.names
-        }
-        given = {
-            part: block.transform(x, present)
-            for part, block in self.blocks.items()
-            if question.task == "cells" or part[0] not in question.names
-        }
-        answers = ask(
-            self.imputer, self.model, question, truth, self.own_units,
-            draws=self.draws, levels=self.levels, seed=derive_seed(self.seed, 2),
-        )  # fmt: skip
-        for target, rows in judged(question.targets, question.asked):
-            baselines = self._baselines(question, target, given, rows.cpu())
-            if baselines is None:
-                self.unknown.append(target.label)
-                continue
-            cells = question.asked[target.name].cpu() if target.kind == "vector" else None
-            cells = cells[rows.cpu()] if cells is not None and cells.ndim == 2 else None
-            true = target.of(truth[target.name])[rows.cpu()]
-            yield self._score(
-                question, target, answers[target], true, cells, rows.cpu(), baselines
-            )
-
-    def _baselines(
-        self, question: Question, target: Target, given: dict[Part, np.ndarray], rows: Tensor
-    ) -> dict[str, Tensor] | None:
-        """What the baselines say of the rows asked for, in own units."""
-        if target.name not in self.train.x:
-            return None
-        whole = question.task == "modality"
-        part = (target.name, None if whole else target.column)
-        train_inputs = matrix(self.given_train, part, len(self.train))
-        test_inputs = matrix(given, part, len(question.rows))[rows.numpy()]
-        values = self.train.x[target.name].cpu()
-        known = _known(self.train.present[target.name].cpu(), target)
-        predicted = predict(
-            target.kind, train_inputs, target.of(values), known, test_inputs,
-            seed=derive_seed(self.seed, 3),
-        )  # fmt: skip
-        if predicted is None:
-            return None
-        found = predicted.named()
-        if target.index is None:
-            return found
-        own = {name: self._column(target, said) for name, said in found.items()}
-        if target.numeric:
-            # The mean in own units: that of logarithms would be no mean of a positive column.
-            mean = self._column(target, target.of(values)[known]).mean()
-            own["mean"] = torch.full_like(own["mean"], mean.item())
-        return own
-
-    def _column(self, target: Target, values: Tensor) -> Tensor:
-        """One column's values ``(N,)`` in own units."""
-        columns = len(self.codec.columns(target.name))
-        table = torch.zeros(len(values), columns, dtype=torch.float64)
-        table[:, target.index] = values.double()
-        return target.of(self.own_units(target.name, table))
-
-    def _score(
-        self,
-        question: Question,
-        target: Target,
-        answer: Answered,
-        truth: Tensor,
-        cells: Tensor | None,
-        rows: Tensor,
-        baselines: dict[str, Tensor],
-    ) -> tuple[list[SkillRow], Tensor | None]:
-        spread: dict[str, Tensor] = {}
-        hits = None
-        spread_cells = None
-        if answer.brier is not None:
-            spread["brier"] = answer.brier[rows, None]
-        if answer.crps is not None and answer.inside is not None:
-            inside = answer.inside[:, rows]
-            spread["crps"] = answer.crps[rows]
-            spread["crps_mean"] = self._crps_of_column(target, truth)
-            spread["coverage"] = inside[self.level_index].double()
-            if cells is not None:
-                spread_cells = thin(target, cells)
-            hits = inside[:, spread_cells] if spread_cells is not None else inside.flatten(1)
-        judgement = Judged(
-            question.task, target, truth, cells, {"model": answer.point[rows], **baselines},
-            spread, spread_cells,
-        )  # fmt: skip
-        found = skill_rows(judgement, resamples=self.bootstrap, seed=derive_seed(self.seed, 4))
-        # Pixels lie on the bounds 0 and 1 so often that their coverage says little.
-        return found, None if target.kind in ("image", "count") else hits
-
-    def _crps_of_column(self, target: Target, truth: Tensor) -> Tensor:
-        """CRPS of the training rows' own distribution, ``(n, F)``."""
-        name = target.name
-        mask = _known(self.train.present[name].cpu(), target)
-        values = target.of(
-            self.own_units(name, _filled(self.train.x[name], self.train.present[name]))
-        )
-        true, values = thin(target, truth), thin(target, values)
-        mask = thin(target, mask) if target.kind == "vector" and mask.ndim == 2 else mask[:, None]
-        mask = mask.expand(values.shape)
-        found = [crps_of_sample(values[mask[:, j], j], true[:, j]) for j in range(values.shape[1])]
-        return torch.stack(found, 1)
-
-
-def _filled(values: Tensor, present: Tensor) -> Tensor:
-    """Values on the CPU, with zeros where they are absent: a codec need not decode NaN."""
-    values, present = values.detach().cpu(), present.cpu()
-    present = present.reshape(*present.shape, *(1,) * (values.ndim - present.ndim))
-    return torch.where(present, values, torch.zeros_like(values))
-
-
-def _known(present: Tensor, target: Target) -> Tensor:
-    """Rows (or cells of a vector) of which a target is known."""
-    return target.of(present) if present.ndim == 2 else present
 
 
 def _calibration(levels: list[float], inside: list[Tensor]) -> list[tuple[float, float, int]]:

@@ -30,11 +30,15 @@ def draws_needed(level: float) -> int:
 
 def weibull_quantile(draws: Tensor, q: float) -> Tensor:
     """Quantile q of draws ``(n, ...)`` -> ``(...)``; linear between draws, never beyond them."""
-    n = len(draws)
+    return _of_ordered(draws.sort(0).values, q)
+
+
+def _of_ordered(ordered: Tensor, q: float) -> Tensor:
+    """Quantile of draws that are sorted."""
+    n = len(ordered)
     position = min(max(q * (n + 1) - 1, 0.0), n - 1.0)
     low = math.floor(position + 1e-9)
     share = max(position - low, 0.0)
-    ordered = draws.sort(0).values
     if share < 1e-9:
         return ordered[low]
     return ordered[low] + share * (ordered[low + 1] - ordered[low])
@@ -46,14 +50,18 @@ def central_interval(draws: Tensor, level: float) -> tuple[Tensor, Tensor]:
     Raises:
         ValueError: If there are too few draws for an interval of that level.
     """
+    return _central_of_ordered(draws.sort(0).values, level)
+
+
+def _central_of_ordered(ordered: Tensor, level: float) -> tuple[Tensor, Tensor]:
+    """Central interval of draws that are sorted."""
     needed = draws_needed(level)
-    if len(draws) < needed:
+    if len(ordered) < needed:
         raise ValueError(
-            f"an interval of {level:.0%} needs at least {needed} draws, got {len(draws)}."
+            f"an interval of {level:.0%} needs at least {needed} draws, got {len(ordered)}."
         )
     tail = (1 - level) / 2
-    ordered = draws.sort(0).values
-    return weibull_quantile(ordered, tail), weibull_quantile(ordered, 1 - tail)
+    return _of_ordered(ordered, tail), _of_ordered(ordered, 1 - tail)
 
 
 @metric(better="higher", bounds=(0.0, 1.0), baseline="the nominal level: more is too wide")
@@ -84,5 +92,5 @@ def attainable(levels: tuple[float, ...], n_draws: int) -> list[float]:
 def inside_central(draws: Tensor, target: Tensor, levels: list[float]) -> Tensor:
     """Whether the target ``(...)`` is in the central interval of each level: bool ``(L, ...)``."""
     ordered = draws.sort(0).values
-    bounds = [central_interval(ordered, level) for level in levels]
+    bounds = [_central_of_ordered(ordered, level) for level in levels]
     return torch.stack([(low <= target) & (target <= high) for low, high in bounds])
