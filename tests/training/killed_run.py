@@ -17,7 +17,7 @@ import torch
 from tests.training.toy import Rows, ToyModel
 
 from polymodal.training import TrainSettings, fit
-from polymodal.training.checkpoint import FILE_NAME, read_checkpoint
+from polymodal.training.checkpoint import CHECKPOINT, FILE_NAME
 
 
 def train(folder: Path, pause: float) -> None:
@@ -48,7 +48,7 @@ def in_a_fork(folder: Path, pause: float, seconds: float | None) -> bool:
 
 
 def outcome(folder: Path) -> tuple[dict, dict]:
-    facts, tensors = read_checkpoint(folder / FILE_NAME)
+    facts, tensors = CHECKPOINT.read(folder / FILE_NAME)
     for record in facts["history"]:
         del record["seconds"]
     del facts["seconds"]

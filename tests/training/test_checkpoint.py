@@ -11,7 +11,7 @@ from tests.training.toy import Rows, ToyModel, assert_same, weights
 from torch import nn
 
 from polymodal.training import CheckpointError, TrainSettings, fit
-from polymodal.training.checkpoint import FILE_NAME, FORMAT, read_checkpoint, write_checkpoint
+from polymodal.training.checkpoint import CHECKPOINT, FILE_NAME
 
 SETTINGS = TrainSettings(epochs=1, batch_size=16, seed=7)
 TENSORS = {
@@ -33,8 +33,8 @@ def run(tmp_path):
 def test_what_is_written_comes_back_exactly_and_nothing_else_is_left(tmp_path):
     path = tmp_path / "new" / "c.safetensors"
     for _ in range(2):
-        write_checkpoint(path, FACTS, TENSORS)
-    facts, tensors = read_checkpoint(path)
+        CHECKPOINT.write(path, FACTS, TENSORS)
+    facts, tensors = CHECKPOINT.read(path)
     assert facts == FACTS
     assert_same(tensors, TENSORS)
     assert [file.name for file in path.parent.iterdir()] == ["c.safetensors"]
@@ -42,31 +42,31 @@ def test_what_is_written_comes_back_exactly_and_nothing_else_is_left(tmp_path):
 
 def test_tensors_that_share_memory_are_written(tmp_path):
     shared = torch.randn(4)
-    write_checkpoint(tmp_path / "c", {}, {"a": shared, "b": shared, "c": shared[1:3]})
-    assert torch.equal(read_checkpoint(tmp_path / "c")[1]["c"], shared[1:3])
+    CHECKPOINT.write(tmp_path / "c", {}, {"a": shared, "b": shared, "c": shared[1:3]})
+    assert torch.equal(CHECKPOINT.read(tmp_path / "c")[1]["c"], shared[1:3])
 
 
 def test_a_failed_write_leaves_the_last_checkpoint_whole(tmp_path):
     path = tmp_path / "c"
-    write_checkpoint(path, FACTS, TENSORS)
+    CHECKPOINT.write(path, FACTS, TENSORS)
     with pytest.raises(TypeError):
-        write_checkpoint(path, {"not": object()}, TENSORS)
-    assert read_checkpoint(path)[0] == FACTS
+        CHECKPOINT.write(path, {"not": object()}, TENSORS)
+    assert CHECKPOINT.read(path)[0] == FACTS
     assert [file.name for file in tmp_path.iterdir()] == ["c"]
 
 
 def test_every_truncation_and_every_flipped_byte_is_noticed(tmp_path):
     path, bad = tmp_path / "c", tmp_path / "bad"
-    write_checkpoint(path, FACTS, TENSORS)
+    CHECKPOINT.write(path, FACTS, TENSORS)
     whole = path.read_bytes()
     for length in range(0, len(whole), 7):
         bad.write_bytes(whole[:length])
         with pytest.raises(CheckpointError, match="bad: "):
-            read_checkpoint(bad)
+            CHECKPOINT.read(bad)
     for at in range(0, len(whole), 3):
         bad.write_bytes(whole[:at] + bytes([whole[at] ^ 0x15]) + whole[at + 1 :])
         try:
-            facts, tensors = read_checkpoint(bad)
+            facts, tensors = CHECKPOINT.read(bad)
         except CheckpointError:
             continue
         assert facts == FACTS  # padding of the header may change, what is read may not
@@ -75,22 +75,22 @@ def test_every_truncation_and_every_flipped_byte_is_noticed(tmp_path):
 
 def test_foreign_newer_and_missing_files_end_in_one_clear_error(tmp_path):
     path = tmp_path / "c"
-    with pytest.raises(CheckpointError, match="no checkpoint here"):
-        read_checkpoint(path)
+    with pytest.raises(CheckpointError, match="no such file"):
+        CHECKPOINT.read(path)
     for content in (b"", b"PK\x03\x04 a zip", b"\x80\x04\x95 a pickle", b"\xff" * 64):
         path.write_bytes(content)
         with pytest.raises(CheckpointError, match="not a safetensors file"):
-            read_checkpoint(path)
+            CHECKPOINT.read(path)
     save_file({"a": torch.ones(2)}, path)
-    with pytest.raises(CheckpointError, match="not a checkpoint of polymodal"):
-        read_checkpoint(path)
+    with pytest.raises(CheckpointError, match="not a polymodal checkpoint"):
+        CHECKPOINT.read(path)
     for version, message in (("99", "Install a newer"), ("one", "expected a number")):
-        save_file({"a": torch.ones(2)}, path, metadata={"format": FORMAT, "version": version})
+        save_file({"a": torch.ones(2)}, path, metadata={"format": CHECKPOINT.name, "version": version})
         with pytest.raises(CheckpointError, match=message):
-            read_checkpoint(path)
-    save_file({"a": torch.ones(2)}, path, metadata={"format": FORMAT, "version": "1"})
+            CHECKPOINT.read(path)
+    save_file({"a": torch.ones(2)}, path, metadata={"format": CHECKPOINT.name, "version": "1"})
     with pytest.raises(CheckpointError, match="checksum"):
-        read_checkpoint(path)
+        CHECKPOINT.read(path)
 
 
 @pytest.mark.parametrize(
@@ -105,9 +105,9 @@ def test_foreign_newer_and_missing_files_end_in_one_clear_error(tmp_path):
     ],
 )
 def test_a_hostile_header_ends_in_one_clear_error(run, change):
-    facts, tensors = read_checkpoint(run / FILE_NAME)
+    facts, tensors = CHECKPOINT.read(run / FILE_NAME)
     change(facts)
-    write_checkpoint(run / FILE_NAME, facts, tensors)
+    CHECKPOINT.write(run / FILE_NAME, facts, tensors)
     with pytest.raises(CheckpointError, match="not the checkpoint of such a run"):
         fit(ToyModel(), Rows(), SETTINGS, run_dir=run, resume=True)
 
@@ -148,7 +148,7 @@ def test_a_run_is_not_overwritten_unasked(run):
 
 
 def test_best_and_current_weights_and_the_settings_stand_in_the_file(run):
-    facts, tensors = read_checkpoint(run / FILE_NAME)
+    facts, tensors = CHECKPOINT.read(run / FILE_NAME)
     groups = {name.partition("/")[0] for name in tensors}
     assert groups == {"weights", "kept", "optimiser"}
     assert facts["position"] == [1, 0, 4]

@@ -14,6 +14,7 @@ References:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +24,7 @@ from polymodal.fusion.poe import ProductOfExperts
 from polymodal.latent import LatentLayout
 from polymodal.posteriors.fused import Encoded, FusedPosterior
 from polymodal.posteriors.heads import ExpertHead
+from polymodal.typing import Batch, Present
 
 
 class JointPosterior(FusedPosterior):
@@ -34,6 +36,8 @@ class JointPosterior(FusedPosterior):
         heads: One head a modality, for the unimodal posteriors.
         layout: The latent layout.
         hidden: Size of the joint network's hidden layer.
+        width: Numbers through which the joint network reads each modality's features; all of them
+            once a step, whatever the number of sets that are asked about.
     """
 
     def __init__(
@@ -43,12 +47,24 @@ class JointPosterior(FusedPosterior):
         heads: Sequence[nn.Module],
         layout: LatentLayout,
         hidden: int = 256,
+        width: int = 64,
     ) -> None:
         # With one modality present the product without anchor is that modality's own posterior.
         super().__init__(names, encoders, heads, ProductOfExperts(anchor="never"), layout)
-        width = sum(int(encoder.out_features) for encoder in encoders)
-        self.body = nn.Sequential(nn.Linear(width + len(names), hidden), nn.SiLU())
+        self.readers = nn.ModuleList(
+            nn.Linear(int(encoder.out_features), width)  # pyright: ignore[reportArgumentType]
+            for encoder in encoders
+        )
+        self.body = nn.Sequential(
+            nn.SiLU(), nn.Linear((width + 1) * len(names), hidden), nn.SiLU()
+        )
         self.joint_head = ExpertHead(hidden, layout.shared)
+
+    def encode(self, x: Batch, present: Present) -> Encoded:
+        """Run each encoder once; the features kept are those that the joint network reads."""
+        encoded = super().encode(x, present)
+        read = zip(self.readers, encoded.features, strict=True)
+        return replace(encoded, features=tuple(reader(feature) for reader, feature in read))
 
     def joint(self, encoded: Encoded, on: Tensor) -> Strata:
         """The joint network's posterior given the modalities ``on``, bool ``(M, ..., B)``."""

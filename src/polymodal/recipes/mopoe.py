@@ -32,7 +32,7 @@ def mopoe(
     latent_dim: int = 32,
     private_dim: int = 0,
     beta: float | Schedule = 1.0,
-    max_strata: int = 255,
+    max_strata: int = 1023,
 ) -> MultimodalVAE:
     """Mixture over the products of all subsets; one draw a row reconstructs every modality."""
     return fused_vae(

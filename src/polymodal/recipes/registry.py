@@ -51,7 +51,8 @@ class Recipe:
         """A BibTeX entry."""
         return (
             f"@misc{{{self.name}{self.year},\n  title = {{{self.paper}}},\n"
-            f"  author = {{{self.authors}}},\n  year = {{{self.year}}},\n  url = {{{self.url}}}\n}}"
+            f"  author = {{{self.authors}}},\n  year = {{{self.year}}},\n"
+            f"  url = {{{self.url}}}\n}}"
         )
 
     def build(self, modalities: Sequence[Modality], **settings: Any) -> LatentModel:  # noqa: ANN401

@@ -152,6 +152,10 @@ class _Run:
         state, patience = self.state, self.settings.patience
         if state.epoch >= self.settings.epochs:
             return "finished", f"All {self.settings.epochs} epochs are done."
+        limit, spent = self.settings.max_seconds, sum(past.seconds for past in state.history)
+        # An epoch that would end beyond the limit is not begun.
+        if limit is not None and state.history and spent + state.history[-1].seconds > limit:
+            return "early_stopped", f"The time allowed, {limit:g} s, is used up."
         if self.held_out is not None and patience is not None:
             best = -1 if state.best_epoch is None else state.best_epoch
             waited = state.epoch - 1 - best

@@ -34,6 +34,7 @@ class TrainSettings:
         checkpoint_minutes: Minutes between checkpoints, where the run has a directory.
         checkpoint_steps: Steps between checkpoints, beside the minutes. None: minutes only.
         validate_every: Epochs between validations; the last epoch always has one.
+        max_seconds: Wall time of training after which no further epoch begins. None: no limit.
         average: Decay of an exponential moving average of the weights, which is then what is
             validated and kept, e.g. 0.999. None: no average.
     """
@@ -54,6 +55,7 @@ class TrainSettings:
     checkpoint_minutes: float = 5.0
     checkpoint_steps: int | None = None
     validate_every: int = 1
+    max_seconds: float | None = None
     average: float | None = None
 
     def __post_init__(self) -> None:
@@ -70,6 +72,8 @@ class TrainSettings:
         self._check_real("final_learning_rate", least=0.0, most=1.0)
         if self.clip_norm is not None:
             self._check_real("clip_norm", above=0.0)
+        if self.max_seconds is not None:
+            self._check_real("max_seconds", above=0.0)
         if self.average is not None:
             self._check_real("average", above=0.0, most=0.999999)
         if self.precision not in get_args(Precision):

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from polymodal.training.checkpoint import CheckpointError, read_checkpoint, write_checkpoint
+from polymodal.training.checkpoint import CHECKPOINT, CheckpointError
 from polymodal.training.distributed import World
 from polymodal.training.optimiser import WeightAverage, optimiser_tensors, restore_optimiser
 from polymodal.training.result import EpochRecord
@@ -29,6 +29,7 @@ FREE_TO_CHANGE = frozenset(
         "epochs",
         "patience",
         "patience_steps",
+        "max_seconds",
         "device",
         "compile",
         "checkpoint_minutes",
@@ -145,7 +146,7 @@ class Recorder:
             "torch": torch.__version__,
         }
         tensors = {f"{group}/{n}": t for group, held in groups.items() for n, t in held.items()}
-        write_checkpoint(self.path, facts, tensors)
+        CHECKPOINT.write(self.path, facts, tensors)
 
     def load(self) -> TrainState:
         """The state in the file; the model, the optimiser and the average get their tensors.
@@ -153,7 +154,7 @@ class Recorder:
         Raises:
             CheckpointError: The file cannot be used, or is of another model, data or settings.
         """
-        facts, tensors = read_checkpoint(self.path)
+        facts, tensors = CHECKPOINT.read(self.path)
         groups: dict[str, dict[str, Tensor]] = {}
         for name, tensor in tensors.items():
             group, _, rest = name.partition("/")

@@ -1,0 +1,170 @@
+"""From a fitted codec to modalities: the networks and the likelihood that each kind gets.
+
+Sizes follow the data: a wide hidden layer for wide inputs, convolutions for images above 12 pixels
+a side, a small transformer for text. Every likelihood learns its scale, so that no modality drowns
+another by its units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+from torch import nn
+
+from polymodal.data.codec import DataCodec
+from polymodal.likelihoods.base import Likelihood
+from polymodal.likelihoods.location_scale import GaussianLikelihood, LaplaceLikelihood
+from polymodal.likelihoods.mixed import MixedLikelihood
+from polymodal.likelihoods.tokens import AutoregressiveTextLikelihood, TokenLikelihood
+from polymodal.model import Modality
+from polymodal.networks import (
+    ConvDecoder,
+    ConvEncoder,
+    MLPDecoder,
+    MLPEncoder,
+    ParallelTextDecoder,
+    ResidualConvDecoder,
+    ResidualConvEncoder,
+    TableEncoder,
+    TextContext,
+    TextEncoder,
+    TextStepDecoder,
+    VectorEncoder,
+)
+
+SMALL_IMAGE = 12
+"""Images up to this many pixels a side are read as flat vectors."""
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """How large the default networks are and which likelihoods they serve.
+
+    Arguments:
+        hidden: Hidden sizes of MLPs.
+        dropout: Share of hidden units dropped in training, in encoders.
+        image: Image networks: ``"auto"`` (flat up to 12 pixels a side, else convolutional),
+            ``"flat"``, ``"conv"`` or ``"residual"``.
+        image_likelihood: ``"gaussian"`` or ``"laplace"``, with a learned scale.
+        text: Text decoder: ``"autoregressive"`` or ``"parallel"``.
+        text_width: Width of the text transformers.
+        word_dropout: Share of words that an autoregressive decoder may not see in training, so
+            that it does not ignore the latent.
+        balance: How far likelihoods are weighted in training so that a small modality is not
+            drowned by a large one: the weight is (the largest number of values of any modality
+            / this modality's number) to this power. 0 leaves the evidence as it is.
+    """
+
+    hidden: tuple[int, ...] = (256, 256)
+    dropout: float = 0.1
+    image: Literal["auto", "flat", "conv", "residual"] = "auto"
+    image_likelihood: Literal["gaussian", "laplace"] = "gaussian"
+    text: Literal["autoregressive", "parallel"] = "autoregressive"
+    text_width: int = 64
+    word_dropout: float = 0.3
+    balance: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name, allowed in (
+            ("image", ("auto", "flat", "conv", "residual")),
+            ("image_likelihood", ("gaussian", "laplace")),
+            ("text", ("autoregressive", "parallel")),
+        ):
+            if getattr(self, name) not in allowed:
+                raise ValueError(
+                    f"networks: {name} must be one of {', '.join(allowed)}, "
+                    f"got {getattr(self, name)!r}."
+                )
+        if not self.hidden or any(size < 1 for size in self.hidden):
+            raise ValueError(f"networks: hidden sizes must be positive, got {self.hidden}.")
+        for name in ("dropout", "word_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"networks: {name} must be in [0, 1), got {getattr(self, name)}.")
+        if not 0 <= self.balance <= 1:
+            raise ValueError(f"networks: balance must be in [0, 1], got {self.balance}.")
+
+
+Parts = tuple[nn.Module, Callable[[int], nn.Module], Likelihood]
+
+
+def modalities_of(codec: DataCodec, settings: NetworkSettings | None = None) -> list[Modality]:
+    """The modalities of a codec with default networks, weights drawn from torch's random state."""
+    settings = settings or NetworkSettings()
+    parts = {name: _PARTS[codec.kind(name)](codec, name, settings) for name in codec.names}
+    weights = balanced_weights(
+        {name: likelihood.dims for name, (_, _, likelihood) in parts.items()}, settings.balance
+    )
+    return [
+        Modality(name, encoder, decoder, likelihood, weights[name])
+        for name, (encoder, decoder, likelihood) in parts.items()
+    ]
+
+
+def balanced_weights(dims: Mapping[str, int], power: float) -> dict[str, float]:
+    """Likelihood weights for training from each modality's number of values.
+
+    Example:
+        >>> balanced_weights({"image": 784, "label": 1}, 0.5)
+        {'image': 1.0, 'label': 28.0}
+    """
+    largest = max(dims.values())
+    return {name: (largest / size) ** power for name, size in dims.items()}
+
+
+def _table(codec: DataCodec, name: str, settings: NetworkSettings) -> Parts:
+    columns = codec.columns(name)
+    likelihood = MixedLikelihood(columns)
+    encoder = TableEncoder(columns, settings.hidden, dropout=settings.dropout)
+    return encoder, _mlp_decoder(likelihood, settings), likelihood
+
+
+def _vector(codec: DataCodec, name: str, settings: NetworkSettings) -> Parts:
+    (features,) = codec.shape(name)
+    likelihood = GaussianLikelihood((features,), scale="feature")
+    encoder = VectorEncoder(features, settings.hidden, dropout=settings.dropout)
+    return encoder, _mlp_decoder(likelihood, settings), likelihood
+
+
+def _image(codec: DataCodec, name: str, settings: NetworkSettings) -> Parts:
+    shape = codec.shape(name)
+    kind = {"gaussian": GaussianLikelihood, "laplace": LaplaceLikelihood}
+    likelihood = kind[settings.image_likelihood](shape, scale="scalar")
+    network = settings.image
+    if network == "auto":
+        network = "flat" if max(shape[1:]) <= SMALL_IMAGE else "conv"
+    if network == "flat":
+        encoder = MLPEncoder(shape, settings.hidden, dropout=settings.dropout)
+        return encoder, _mlp_decoder(likelihood, settings), likelihood
+    make = {
+        "conv": (ConvEncoder, ConvDecoder),
+        "residual": (ResidualConvEncoder, ResidualConvDecoder),
+    }[network]
+    return make[0](shape), partial(make[1], shape=likelihood.parameter_shape), likelihood
+
+
+def _text(codec: DataCodec, name: str, settings: NetworkSettings) -> Parts:
+    length, words, width = codec.length(name), codec.vocabulary_size(name), settings.text_width
+    encoder = TextEncoder(length, words, width)
+    if settings.text == "parallel":
+        decoder = partial(ParallelTextDecoder, length=length, vocabulary=words, width=width)
+        return encoder, decoder, TokenLikelihood(length, words)
+    step = TextStepDecoder(2 * width, length, words, width)
+    likelihood = AutoregressiveTextLikelihood(
+        length, words, step, token_dropout=settings.word_dropout
+    )
+    return encoder, partial(TextContext, width=2 * width), likelihood
+
+
+def _mlp_decoder(likelihood: Likelihood, settings: NetworkSettings) -> Callable[[int], nn.Module]:
+    return partial(MLPDecoder, output_shape=likelihood.parameter_shape, hidden=settings.hidden)
+
+
+_PARTS: dict[str, Callable[[DataCodec, str, NetworkSettings], Parts]] = {
+    "table": _table,
+    "vector": _vector,
+    "image": _image,
+    "text": _text,
+}

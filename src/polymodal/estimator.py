@@ -1,0 +1,435 @@
+"""The practitioner's front class, with scikit-learn's habits."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+
+from polymodal.data.codec import DataCodec
+from polymodal.data.dataset import MultimodalData
+from polymodal.data.modalities import NetworkSettings
+from polymodal.data.tensors import Tensors
+from polymodal.fitting import Prepared, as_data, build_model, prepare, start_scales
+from polymodal.model import LatentModel
+from polymodal.model_file import (
+    MODEL_FILE,
+    broken,
+    pack_parameters,
+    pack_result,
+    prefixed,
+    unpack_parameters,
+    unpack_result,
+    without_prefix,
+)
+from polymodal.tasks.filled import Imputation, contained, container_of
+from polymodal.tasks.generate import Values, embed, generate
+from polymodal.tasks.impute import impute
+from polymodal.tasks.log_likelihood import log_likelihood
+from polymodal.tasks.translate import reconstruct, translate
+from polymodal.training.fit import fit
+from polymodal.training.plan import usual_batch_size, usual_epochs
+from polymodal.training.progress import choose_progress
+from polymodal.training.settings import TrainSettings
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from polymodal.evaluate.skill import Evaluation
+
+    DataLike = MultimodalData | DataFrame | str | Path
+
+
+class MultimodalModel:
+    """One latent model of several modalities: fit, then ask.
+
+    Wherever data are asked for, a ``MultimodalData``, a path or a frame will do; paths and frames
+    are read with the schema that was fitted. Results come back as the kinds that went in.
+
+    Arguments:
+        recipe: The paper to follow; ``polymodal recipes`` lists them.
+        latent_dim: Size of the latent space that all modalities share.
+        private_dim: Size of each modality's own latent space, for recipes that have one.
+        epochs: Passes over the training rows; from the number of rows when None.
+        seed: Everything random follows from it.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``...
+        precision: ``"32"`` or ``"bf16"``.
+        progress: Show a progress bar on standard error while training.
+        batch_size: Rows a step; from the number of rows when None.
+        learning_rate: Adam's highest step size.
+        patience: Epochs without a better validation score before training stops; None for never.
+        validation_share: Share of the rows held out for early stopping when no validation data
+            are given.
+        settings: Settings of the recipe, by name; see ``polymodal explain``.
+        networks: Sizes and kinds of the networks.
+        max_seconds: Stop training after this wall time, with the best weights so far.
+
+    Attributes:
+        model_: The fitted latent model.
+        codec_: What turns data into tensors and back.
+        schema_: The schema that was fitted.
+        result_: How training ended, with its history.
+        container_: What the data came in, ``"frame"`` or ``"arrays"``; ``generate`` gives it back.
+        held_out_: Rows of the training data that were held out, as positions.
+
+    Example:
+        >>> import polymodal as pm
+        >>> data = pm.load_bundled("penguins")
+        >>> model = pm.MultimodalModel(epochs=2, progress=False).fit(data[:60])
+        >>> model.impute(data[60:80], draws=5).mean.isna().sum().sum()
+        0
+    """
+
+    def __init__(
+        self,
+        recipe: str = "mopoe",
+        latent_dim: int = 32,
+        private_dim: int = 0,
+        epochs: int | None = None,
+        seed: int = 0,
+        device: str = "auto",
+        precision: Literal["32", "bf16"] = "32",
+        progress: bool = True,
+        *,
+        batch_size: int | None = None,
+        learning_rate: float = 1e-3,
+        patience: int | None = 50,
+        validation_share: float = 0.1,
+        settings: Mapping[str, Any] | None = None,
+        networks: NetworkSettings | None = None,
+        max_seconds: float | None = None,
+    ) -> None:
+        self.recipe = recipe
+        self.latent_dim = latent_dim
+        self.private_dim = private_dim
+        self.epochs = epochs
+        self.seed = seed
+        self.device = device
+        self.precision: Literal["32", "bf16"] = precision
+        self.progress = progress
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.patience = patience
+        self.validation_share = validation_share
+        self.settings = settings
+        self.networks = networks
+        self.max_seconds = max_seconds
+
+    # -- scikit-learn's habits ------------------------------------------------------------------
+
+    @classmethod
+    def parameter_names(cls) -> tuple[str, ...]:
+        """The names of the constructor's arguments."""
+        return tuple(inspect.signature(cls).parameters)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The constructor's arguments, for scikit-learn's ``clone`` and searches."""
+        return {name: getattr(self, name) for name in self.parameter_names()}
+
+    def set_params(self, **parameters: Any) -> MultimodalModel:  # noqa: ANN401 (scikit-learn's)
+        """Change constructor arguments; returns the model.
+
+        Raises:
+            ValueError: If a name is not an argument of the constructor.
+        """
+        for name, value in parameters.items():
+            if name not in self.parameter_names():
+                raise ValueError(
+                    f"MultimodalModel has no parameter {name!r}; it has "
+                    f"{', '.join(self.parameter_names())}."
+                )
+            setattr(self, name, value)
+        return self
+
+    def __repr__(self) -> str:
+        """The class with the arguments that differ from their defaults."""
+        defaults = inspect.signature(type(self)).parameters
+        told = [f"{n}={v!r}" for n, v in self.get_params().items() if v != defaults[n].default]
+        return f"MultimodalModel({', '.join(told)})"
+
+    def __sklearn_tags__(self) -> Any:  # noqa: ANN401 (the class is scikit-learn's)
+        """What scikit-learn's checks ask of an estimator."""
+        from sklearn.utils import InputTags, Tags, TargetTags
+
+        return Tags(
+            estimator_type=None,
+            target_tags=TargetTags(required=False),
+            input_tags=InputTags(allow_nan=True, two_d_array=False),
+        )
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Whether ``fit`` has been called."""
+        return hasattr(self, "model_")
+
+    # -- fitting --------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        data: DataLike,
+        validation: DataLike | None = None,
+        run_dir: str | Path | None = None,
+    ) -> MultimodalModel:
+        """Fit the codec and the model.
+
+        A run that diverges keeps its last good weights and says so in ``result_``.
+
+        Arguments:
+            data: Training rows.
+            validation: Rows for early stopping; a share of the training rows when None.
+            run_dir: Folder for checkpoints, from which ``resume`` goes on.
+
+        Raises:
+            ValueError: If the data have no rows, or a parameter is out of range.
+        """
+        rows = prepare(as_data(data), validation, self.validation_share, self.seed)
+        model = self._build(rows)
+        if run_dir is not None:
+            rows.write(Path(run_dir), self.get_params())
+        return self._train(model, rows, run_dir, resume=False)
+
+    def resume(self, path: str | Path) -> MultimodalModel:
+        """Go on with a run that was stopped or killed: exactly as if it had never been.
+
+        Arguments:
+            path: The ``run_dir`` that ``fit`` was given.
+
+        Raises:
+            FileError: If there is no run to go on with, or its files are damaged.
+        """
+        parameters, rows = Prepared.read(Path(path))
+        self.set_params(**parameters)
+        return self._train(self._build(rows), rows, path, resume=True)
+
+    def _build(self, rows: Prepared) -> LatentModel:
+        model = build_model(self.get_params(), rows.codec)
+        start_scales(model, rows.train)
+        return model
+
+    def _train(
+        self, model: LatentModel, rows: Prepared, run_dir: str | Path | None, *, resume: bool
+    ) -> MultimodalModel:
+        batch_size = self.batch_size or usual_batch_size(len(rows.train))
+        settings = TrainSettings(
+            epochs=self.epochs or usual_epochs(len(rows.train), batch_size),
+            batch_size=batch_size,
+            learning_rate=self.learning_rate,
+            patience=self.patience,
+            seed=self.seed,
+            precision=self.precision,
+            device=self.device,
+            max_seconds=self.max_seconds,
+        )
+        self.result_ = fit(
+            model,
+            rows.train,
+            settings,
+            validation=rows.validation,
+            run_dir=None if run_dir is None else Path(run_dir),
+            resume=resume,
+            progress=choose_progress() if self.progress else None,
+        )
+        self.model_, self.codec_, self.schema_ = model, rows.codec, rows.codec.schema
+        self.held_out_, self.n_rows_, self.container_ = (
+            rows.held_out,
+            len(rows.train),
+            rows.container,
+        )
+        self._train_tensors: Tensors | None = rows.train
+        return self
+
+    # -- asking ---------------------------------------------------------------------------------
+
+    def impute(self, data: DataLike, draws: int = 20, seed: int | None = None) -> Imputation:
+        """Fill every hole given all that its row has.
+
+        Arguments:
+            data: The rows.
+            draws: How many times; a draw shares its latent over all holes of a row.
+            seed: All draws follow from it; the model's own seed when None.
+
+        Returns:
+            An ``Imputation``: ``mean``, ``draws``, ``interval(level)``, ``sd``, ``ess``.
+        """
+        rows = self._rows(data)
+        self._check_positive("draws", draws)
+        said = impute(self.model_, self._encode(rows), draws=draws, seed=self._seed(seed))
+        return Imputation(rows, self.codec_, said)
+
+    def reconstruct(self, data: DataLike, seed: int | None = None) -> Any:  # noqa: ANN401
+        """Every modality as the model sees it, given all that a row has."""
+        rows = self._rows(data)
+        made = reconstruct(self.model_, self._encode(rows), seed=self._seed(seed))
+        values = {name: self.codec_.decode(name, v, rows.index) for name, v in made.items()}
+        return contained(self.codec_, values, container_of(rows))
+
+    def translate(
+        self,
+        data: DataLike,
+        to: str | Sequence[str],
+        given: str | Sequence[str] | None = None,
+        draws: int = 1,
+        seed: int | None = None,
+    ) -> Any:  # noqa: ANN401
+        """Some modalities given others.
+
+        Arguments:
+            data: The rows.
+            to: The modality wanted, or several.
+            given: The modalities to read; all that the data have but ``to`` when None.
+            draws: 1 for the best answer, more for a list of that many samples.
+            seed: All draws follow from it; the model's own seed when None.
+
+        Returns:
+            Raw values of ``to`` (a list of strings, an array of images, a frame...), or a
+            dictionary when several were asked for; a list of them when ``draws`` is above 1.
+        """
+        rows = self._rows(data)
+        wanted = [to] if isinstance(to, str) else list(to)
+        read_from = [given] if isinstance(given, str) else given
+        self._check_positive("draws", draws)
+        said = translate(
+            self.model_,
+            self._encode(rows),
+            wanted,
+            read_from,
+            draws=draws,
+            seed=self._seed(seed),
+        )
+        answers = []
+        for i in range(draws):
+            values = {name: self.codec_.decode(name, said[name][i], rows.index) for name in wanted}
+            answers.append(values[wanted[0]] if isinstance(to, str) else values)
+        return answers[0] if draws == 1 else answers
+
+    def generate(self, n: int, seed: int | None = None, values: Values = "auto") -> Any:  # noqa: ANN401
+        """New rows from the prior, in the container that the model was fitted on.
+
+        Arguments:
+            n: How many.
+            seed: All draws follow from it; the model's own seed when None.
+            values: ``"sample"``, ``"mean"``, or ``"auto"``: sampled tables and text, mean images.
+        """
+        self._check_fitted()
+        made = generate(self.model_, n, seed=self._seed(seed), values=values)
+        values = {name: self.codec_.decode(name, value) for name, value in made.items()}
+        return contained(self.codec_, values, self.container_)
+
+    def embed(self, data: DataLike) -> np.ndarray:
+        """The posterior mean of each row, float32 ``(N, D)``."""
+        return embed(self.model_, self._encode(self._rows(data))).cpu().numpy()
+
+    def score(self, data: DataLike, samples: int = 1000, seed: int | None = None) -> np.ndarray:
+        """Log-likelihood of all that each row has, in nats of the data's own units, ``(N,)``.
+
+        An importance-sampled estimate (IWAE); likelihood weights of training play no part.
+        """
+        tensors = self._encode(self._rows(data))
+        inside = log_likelihood(self.model_, tensors, samples=samples, seed=self._seed(seed))
+        outside = self.codec_.log_jacobian(tensors.x, tensors.present)
+        return (inside.double() + outside.double()).cpu().numpy()
+
+    def evaluate(
+        self,
+        data: DataLike,
+        train: DataLike | None = None,
+        draws: int = 50,
+        seed: int | None = None,
+    ) -> Evaluation:
+        """Hide what is known of these rows, ask for it, and compare with simple baselines.
+
+        Arguments:
+            data: Rows that were not trained on.
+            train: The rows that the baselines learn from; those of ``fit`` when None.
+            draws: Draws for intervals and CRPS.
+            seed: What is hidden and all draws follow from it.
+
+        Raises:
+            ValueError: If ``train`` is None and the model was loaded from a file, which holds no
+                training rows.
+        """
+        from polymodal.evaluate.skill import evaluate_skill
+
+        test = self._encode(self._rows(data))
+        known = self._train_tensors if train is None else self._encode(self._rows(train))
+        if known is None:
+            raise ValueError(
+                "evaluate: a model file holds no training rows, and the baselines must learn from "
+                "some; pass train=, the rows that the model was fitted on."
+            )
+        return evaluate_skill(
+            self.model_, self.codec_, test, known, draws=draws, seed=self._seed(seed)
+        )
+
+    # -- files ----------------------------------------------------------------------------------
+
+    def save(self, path: str | Path) -> None:
+        """Write the model to one file, which ``polymodal.load`` reads. It holds no code."""
+        self._check_fitted()
+        config, codec_tensors = self.codec_.to_config()
+        facts = {
+            "parameters": pack_parameters(self.get_params()),
+            "codec": config,
+            "result": pack_result(self.result_),
+            "n_rows": self.n_rows_,
+            "container": self.container_,
+        }
+        tensors = {
+            **prefixed("model", self.model_.state_dict()),
+            **prefixed("codec", codec_tensors),
+            "held_out": torch.as_tensor(self.held_out_),
+        }
+        MODEL_FILE.write(Path(path), facts, tensors)
+
+    # -- inside ---------------------------------------------------------------------------------
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "model_"):
+            from sklearn.exceptions import NotFittedError
+
+            raise NotFittedError(
+                "This MultimodalModel is not fitted yet; call fit(data), or load a saved model."
+            )
+
+    def _rows(self, data: DataLike) -> MultimodalData:
+        self._check_fitted()
+        return as_data(data, self.schema_)
+
+    def _encode(self, data: MultimodalData) -> Tensors:
+        encoded = self.codec_.encode(data)
+        return encoded.to(next(self.model_.parameters()).device)
+
+    def _seed(self, seed: int | None) -> int:
+        return self.seed if seed is None else seed
+
+    @staticmethod
+    def _check_positive(name: str, value: int) -> None:
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}.")
+
+
+def load(path: str | Path) -> MultimodalModel:
+    """Load a model that ``MultimodalModel.save`` wrote.
+
+    Raises:
+        FileError: If the file is missing, truncated, damaged, of another kind or newer.
+    """
+    facts, tensors = MODEL_FILE.read(Path(path))
+    try:
+        model = MultimodalModel(**unpack_parameters(facts["parameters"]))
+        model.codec_ = DataCodec.from_config(facts["codec"], without_prefix("codec", tensors))
+        model.model_ = build_model(model.get_params(), model.codec_)
+        model.model_.load_state_dict(without_prefix("model", tensors))
+        model.result_ = unpack_result(facts["result"])
+        model.n_rows_ = int(facts["n_rows"])
+        model.container_ = facts["container"]
+        model.held_out_ = tensors["held_out"].numpy()
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+        raise broken(path, error) from error
+    model.schema_ = model.codec_.schema
+    model._train_tensors = None
+    model.model_.eval()
+    return model

@@ -1,0 +1,106 @@
+"""The model file: weights and codec in safetensors, the rest as JSON; it holds no code.
+
+A model is rebuilt from its parameters (recipe, sizes, settings) and its codec, then takes its
+weights. What is not a number, a string or one of the named schedules cannot be in it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from polymodal.data.modalities import NetworkSettings
+from polymodal.files import FileError, FileFormat
+from polymodal.objectives.schedules import Constant, Cyclic, LinearWarmup
+from polymodal.training.result import Divergence, EpochRecord, TrainResult
+
+MODEL_FILE = FileFormat(
+    "polymodal model", 1, "Use another copy of the file, or fit and save the model again."
+)
+RUN_FILE = FileFormat("polymodal run", 1, "Use another copy of the folder, or start the run anew.")
+
+_SCHEDULES = {schedule.__name__: schedule for schedule in (Constant, LinearWarmup, Cyclic)}
+
+
+def pack_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The estimator's parameters as JSON can hold them.
+
+    Raises:
+        ValueError: If a recipe's setting is neither plain nor a named schedule.
+    """
+    packed = dict(parameters)
+    networks = parameters["networks"]
+    packed["networks"] = None if networks is None else dataclasses.asdict(networks)
+    settings = parameters["settings"]
+    if settings is not None:
+        packed["settings"] = {name: _pack(name, value) for name, value in settings.items()}
+    return packed
+
+
+def unpack_parameters(packed: Mapping[str, Any]) -> dict[str, Any]:
+    """The estimator's parameters from what ``pack_parameters`` made."""
+    parameters = dict(packed)
+    if parameters.get("networks") is not None:
+        networks = dict(parameters["networks"])
+        networks["hidden"] = tuple(networks["hidden"])
+        parameters["networks"] = NetworkSettings(**networks)
+    if parameters.get("settings") is not None:
+        parameters["settings"] = {k: _unpack(v) for k, v in parameters["settings"].items()}
+    return parameters
+
+
+def _pack(name: str, value: Any) -> Any:  # noqa: ANN401
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if type(value).__name__ in _SCHEDULES and isinstance(value, tuple(_SCHEDULES.values())):
+        return {"schedule": type(value).__name__, **dataclasses.asdict(value)}
+    raise ValueError(
+        f"setting {name!r} of the recipe cannot be saved: {value!r} is neither a number, a string "
+        f"nor one of {', '.join(_SCHEDULES)}."
+    )
+
+
+def _unpack(value: Any) -> Any:  # noqa: ANN401
+    if not isinstance(value, Mapping):
+        return value
+    fields = dict(value)
+    return _SCHEDULES[fields.pop("schedule")](**fields)
+
+
+def pack_result(result: TrainResult) -> dict[str, Any]:
+    """How training ended, as JSON can hold it."""
+    return dataclasses.asdict(result)
+
+
+def unpack_result(packed: Mapping[str, Any]) -> TrainResult:
+    """How training ended, from what ``pack_result`` made."""
+    fields = dict(packed)
+    fields["history"] = tuple(EpochRecord(**record) for record in fields["history"])
+    if fields["diverged"] is not None:
+        diverged = dict(fields["diverged"])
+        diverged["rows"] = tuple(diverged["rows"])
+        fields["diverged"] = Divergence(**diverged)
+    return TrainResult(**fields)
+
+
+def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors with ``prefix/`` before their names."""
+    return {f"{prefix}/{name}": tensor for name, tensor in tensors.items()}
+
+
+def without_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Those tensors whose names begin with ``prefix/``, without it."""
+    start = f"{prefix}/"
+    return {
+        name.removeprefix(start): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(start)
+    }
+
+
+def broken(path: object, error: Exception) -> FileError:
+    """The error for a file whose parts do not fit together."""
+    return FileError(f"{path}: its parts do not fit together ({error}). {MODEL_FILE.remedy}")

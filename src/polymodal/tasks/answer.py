@@ -1,0 +1,76 @@
+"""Answering for any modality given any others: what impute, translate and reconstruct share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from polymodal.model import LatentModel
+from polymodal.tasks.latent_draws import posterior_draws
+from polymodal.typing import Batch, Present
+
+POINT_DRAWS = 50
+"""Draws of z, at least, over which a point estimate is averaged."""
+
+_DECODED_ROWS = 8192
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model says of some rows and modalities.
+
+    Arguments:
+        point: Name -> point estimates ``(B, ...)``: means of numbers, the likeliest category.
+        statistics: Name -> averaged expectations ``(B, Q)``; not for autoregressive text.
+        draws: Name -> values sampled from the likelihood, ``(n, B, ...)``; the draws of one index
+            share their z over all modalities and cells of a row.
+        ess: Effective sample size as a share of the proposals, ``(B,)``.
+    """
+
+    point: dict[str, Tensor]
+    statistics: dict[str, Tensor]
+    draws: dict[str, Tensor]
+    ess: Tensor
+
+
+def answer(
+    model: LatentModel,
+    x: Batch,
+    present: Present,
+    names: Sequence[str],
+    *,
+    draws: int,
+    proposals: int,
+) -> Answer:
+    """Point estimates and draws of the modalities ``names`` given what is present."""
+    n_points = max(draws, POINT_DRAWS)
+    z, ess = posterior_draws(model, x, present, n_points, max(proposals, n_points))
+    point, statistics, drawn = {}, {}, {}
+    for name in names:
+        likelihood = model.likelihood(name)
+        p = model.decode(z, (name,))[name]
+        if p.averages:
+            statistics[name] = p.statistics.mean(0)
+            point[name] = likelihood.point(statistics[name])
+            if draws:
+                some = p if draws == n_points else model.decode(z[:draws], (name,))[name]
+                drawn[name] = some.sample()
+            continue
+        # Text has no mean: the likeliest words at one z that stands for the row.
+        centre = z.mean(0, keepdim=True)
+        nearest = (z - centre).square().sum(-1).argmin(0)  # (B,)
+        middle = z[nearest, torch.arange(z.shape[1], device=z.device)]
+        point[name] = model.decode(middle, (name,))[name].mode
+        if draws:
+            drawn[name] = model.decode(z[:draws], (name,))[name].sample()
+    return Answer(point, statistics, drawn, ess)
+
+
+def chunks(n_rows: int, copies: int, device: torch.device) -> Iterator[Tensor]:
+    """Row indices in pieces that bound memory, when each row is decoded ``copies`` times."""
+    size = max(1, _DECODED_ROWS // max(copies, 1))
+    for start in range(0, n_rows, size):
+        yield torch.arange(start, min(start + size, n_rows), device=device)

@@ -1,0 +1,216 @@
+"""Results in the user's own terms: frames, images, strings and categories as they came in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from polymodal.data.codec import DataCodec
+from polymodal.data.dataset import MultimodalData
+from polymodal.tasks.impute import Imputed
+
+Container = Literal["frame", "arrays"]
+
+_NUMERIC = ("number", "positive", "count", "ordinal")
+
+
+@dataclass(frozen=True)
+class Imputation:
+    """Data filled in, many times.
+
+    What was observed is in every result exactly as it was.
+
+    Arguments:
+        data: The data as they were given.
+        codec: The model's codec.
+        imputed: The filled rows in the codec's terms.
+    """
+
+    data: MultimodalData
+    codec: DataCodec
+    imputed: Imputed
+
+    @cached_property
+    def mean(self) -> Any:  # noqa: ANN401 (a frame or a dictionary of arrays, as the data were)
+        """The data with every hole filled by its expectation, or its likeliest value."""
+        return self._filled(self.imputed.point)
+
+    @cached_property
+    def draws(self) -> list[Any]:
+        """The data filled in as many times as draws were asked for, from the joint posterior."""
+        n_draws = len(next(iter(self.imputed.draws.values())))
+        return [
+            self._filled({name: value[i] for name, value in self.imputed.draws.items()})
+            for i in range(n_draws)
+        ]
+
+    @property
+    def ess(self) -> np.ndarray:
+        """Effective sample size of each row, a share of the proposals; 1 where it had no hole."""
+        return self.imputed.ess.cpu().numpy()
+
+    def interval(self, level: float = 0.9) -> tuple[Any, Any]:
+        """The central interval of the draws: two results like ``mean``, lower and upper.
+
+        Numbers, counts, ordinal levels, vectors and pixels have bounds; what was observed is its
+        own bound. A category or a text has no order: its two bounds are its likeliest value.
+
+        Arguments:
+            level: The probability that the interval should hold.
+
+        Raises:
+            ValueError: If the level is not in (0, 1), or too high for the number of draws.
+        """
+        if not 0 < level < 1:
+            raise ValueError(f"interval: level must be between 0 and 1, got {level}.")
+        n_draws = len(next(iter(self.imputed.draws.values())))
+        if level > (n_draws - 1) / (n_draws + 1):
+            needed = int(np.ceil((1 + level) / (1 - level)))
+            raise ValueError(
+                f"interval: a {level:.0%} interval needs at least {needed} draws, got {n_draws}; "
+                f"ask for impute(data, draws={needed})."
+            )
+        low, high = dict(self.imputed.point), dict(self.imputed.point)
+        for name, draws in self.imputed.draws.items():
+            ordered = self._ordered(name, draws)
+            if ordered is None:
+                continue
+            # The quantile at p lies at place p (n + 1) among n draws: then a new value of the same
+            # distribution falls inside with the probability asked for.
+            bounds = np.quantile(
+                draws.double().cpu().numpy(),
+                [(1 - level) / 2, (1 + level) / 2],
+                axis=0,
+                method="weibull",
+            )
+            for held, bound in zip((low, high), bounds, strict=True):
+                made = torch.as_tensor(bound, dtype=draws.dtype)
+                held[name] = torch.where(ordered, made, held[name].cpu())
+        return self._filled(low), self._filled(high)
+
+    @cached_property
+    def sd(self) -> Any:  # noqa: ANN401
+        """How unsure each filled value is, 0 where it was observed.
+
+        A frame of numbers for tables: the draws' standard deviation in the column's units, or for
+        a category the share of draws that differ from the most frequent one; a dictionary of
+        modality name -> array for images and vectors; texts have none.
+        """
+        spread = {}
+        draws = [self._values(i) for i in range(len(self.draws))]
+        for name in self.imputed.draws:
+            if self.codec.kind(name) == "text":
+                continue
+            if self.codec.kind(name) == "table":
+                spread[name] = _table_spread([draw[name] for draw in draws])
+            else:
+                stack = np.stack([np.asarray(draw[name], dtype=np.float64) for draw in draws])
+                spread[name] = (
+                    stack.std(0, ddof=1) if len(stack) > 1 else np.zeros(stack.shape[1:])
+                )
+        tables = [name for name in spread if self.codec.kind(name) == "table"]
+        if len(spread) == 1 and tables:
+            return spread[tables[0]]
+        return spread
+
+    def _values(self, index: int) -> dict[str, Any]:
+        return {
+            name: self._decoded(name, value[index]) for name, value in self.imputed.draws.items()
+        }
+
+    def _ordered(self, name: str, draws: Tensor) -> Tensor | None:
+        """Where draws have an order, broadcastable to one draw; None for text."""
+        kind = self.codec.kind(name)
+        if kind == "text":
+            return None
+        if kind == "table":
+            return torch.tensor([c.kind in _NUMERIC for c in self.codec.columns(name)])
+        return torch.ones((), dtype=torch.bool)
+
+    def _decoded(self, name: str, value: Tensor) -> Any:  # noqa: ANN401
+        """Raw values of a modality, observed ones exactly as they were."""
+        made = self.codec.decode(name, value, self.data.index)
+        if name not in self.data.names:
+            return made
+        there, before = self.data.present(name), self.data.values(name)
+        if self.codec.kind(name) == "table":
+            return _keep_cells(made, before, there)
+        made, before = np.asarray(made), np.asarray(before)
+        if not there.any():
+            return made
+        keep = there.reshape(*there.shape, *(1,) * (made.ndim - there.ndim))
+        return np.where(keep, before, made).astype(before.dtype)
+
+    def _filled(self, values: dict[str, Tensor]) -> Any:  # noqa: ANN401
+        made = {name: self._decoded(name, value) for name, value in values.items()}
+        if all(name in self.data.names for name in made):
+            return self.data.replace(made).native()
+        return contained(self.codec, made, container_of(self.data))
+
+
+def container_of(data: MultimodalData) -> Container:
+    """What the data came in."""
+    return "arrays" if isinstance(data.native(), dict) else "frame"
+
+
+def contained(codec: DataCodec, values: dict[str, Any], container: Container) -> Any:  # noqa: ANN401
+    """Raw values of all modalities as one frame, or as a dictionary of arrays."""
+    import pandas as pd
+
+    if container == "arrays":
+        arrays = {}
+        for name, value in values.items():
+            alone = codec.kind(name) == "table" and list(value.columns) == [name]
+            arrays[name] = value[name].to_numpy() if alone else value
+        return arrays
+    parts = []
+    for name, value in values.items():
+        if codec.kind(name) == "table":
+            parts.append(value)
+            continue
+        cells = np.empty(len(value), dtype=object)
+        cells[:] = list(value)
+        parts.append(pd.Series(cells, name=codec.schema[name].column).to_frame())
+    index = next((part.index for part in parts if isinstance(part, pd.DataFrame)), None)
+    return pd.concat([part.set_axis(index, axis=0) for part in parts], axis=1)
+
+
+def _keep_cells(made: Any, before: Any, there: np.ndarray) -> Any:  # noqa: ANN401
+    """A table's frame with the cells that were there exactly as they were."""
+    import pandas as pd
+
+    columns = {}
+    for place, column in enumerate(made.columns):
+        old, new, known = before[column], made[column], there[:, place]
+        if known.all():
+            columns[column] = old
+        elif not known.any():
+            columns[column] = new
+        else:
+            columns[column] = old.where(known, new.astype(object)).infer_objects()
+    return pd.DataFrame(columns, index=made.index)
+
+
+def _table_spread(frames: list[Any]) -> Any:  # noqa: ANN401
+    """Standard deviation of numbers, disagreement of categories, over draws of one table."""
+    import pandas as pd
+
+    columns = {}
+    for column in frames[0].columns:
+        values = [frame[column] for frame in frames]
+        if all(pd.api.types.is_numeric_dtype(value) for value in values):
+            stack = np.stack(
+                [value.to_numpy(dtype=np.float64, na_value=np.nan) for value in values]
+            )
+            columns[column] = stack.std(0, ddof=1) if len(stack) > 1 else np.zeros(stack.shape[1])
+            continue
+        stack = np.stack([pd.factorize(value.astype(str))[0] for value in values])
+        table = pd.DataFrame(np.stack([value.astype(str).to_numpy() for value in values]))
+        most = table.mode(axis=0).iloc[0].to_numpy()
+        columns[column] = (table.to_numpy() != most).mean(0)
+    return pd.DataFrame(columns, index=frames[0].index)

@@ -1,0 +1,77 @@
+"""Generate new rows from the prior, and embed rows into the latent space."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from polymodal.data.tensors import Tensors
+from polymodal.distributions.factorised import LocationScale
+from polymodal.distributions.observed import Observed
+from polymodal.model import LatentModel
+from polymodal.random import seeded
+from polymodal.tasks.answer import chunks
+
+Values = Literal["auto", "mean", "sample"]
+
+
+@torch.no_grad()
+def generate(
+    model: LatentModel, n: int, *, seed: int | None = None, values: Values = "auto"
+) -> dict[str, Tensor]:
+    """Draw z from the prior and decode every modality from it.
+
+    Arguments:
+        model: The model.
+        n: How many rows.
+        seed: All draws follow from it; None draws from the caller's random state.
+        values: ``"sample"`` draws each value from its likelihood, ``"mean"`` takes the mean (or
+            the likeliest value), ``"auto"`` samples tables and text and takes the mean of images
+            and vectors, whose independent noise nobody wants to look at.
+
+    Returns:
+        Name -> ``(n, ...)``.
+
+    Raises:
+        ValueError: If ``n`` is below 1 or ``values`` unknown.
+    """
+    if n < 1:
+        raise ValueError(f"n must be at least 1, got {n}.")
+    if values not in ("auto", "mean", "sample"):
+        raise ValueError(f"values must be 'auto', 'mean' or 'sample', got {values!r}.")
+    was_training = model.training
+    model.eval()
+    made: dict[str, list[Tensor]] = {name: [] for name in model.names}
+    try:
+        with seeded(seed):
+            z = model.prior().sample((n,))
+            for rows in chunks(n, 1, z.device):
+                for name, p in model.decode(z[rows], model.names).items():
+                    made[name].append(_value(model, name, p, values))
+    finally:
+        model.train(was_training)
+    return {name: torch.cat(parts) for name, parts in made.items()}
+
+
+def _value(model: LatentModel, name: str, p: Observed, values: Values) -> Tensor:
+    noisy = isinstance(p, LocationScale) or len(p.event_shape) > 1
+    if values == "sample" or (values == "auto" and not noisy):
+        return p.sample()
+    return model.likelihood(name).point(p.statistics) if p.averages else p.mode
+
+
+@torch.no_grad()
+def embed(model: LatentModel, source: Tensors) -> Tensor:
+    """The posterior's mean given all that a row has, ``(N, D)``."""
+    was_training = model.training
+    model.eval()
+    try:
+        pieces = [
+            model.posterior(*source.gather(rows)).mean
+            for rows in chunks(len(source), 4, source.device)
+        ]
+    finally:
+        model.train(was_training)
+    return torch.cat(pieces)

@@ -1,0 +1,143 @@
+"""Impute: fill what is missing, many times, given what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from polymodal.data.tensors import Tensors
+from polymodal.model import LatentModel
+from polymodal.random import seeded
+from polymodal.tasks.answer import POINT_DRAWS, Answer, answer, chunks
+from polymodal.typing import rows_present
+
+
+@dataclass(frozen=True)
+class Imputed:
+    """Rows filled in.
+
+    Arguments:
+        point: Name -> values ``(N, ...)``: observed ones as they were, missing ones estimated.
+        draws: Name -> ``(n, N, ...)``: observed values as they were, missing ones sampled; a draw
+            shares its z over all missing cells and modalities of a row.
+        statistics: Name -> averaged expectations ``(N, Q)``; zero in rows that lack nothing.
+        missing: Name -> what was filled in, bool ``(N,)`` or ``(N, P)``.
+        ess: Effective sample size as a share of the proposals, ``(N,)``; 1 where nothing was
+            missing.
+    """
+
+    point: dict[str, Tensor]
+    draws: dict[str, Tensor]
+    statistics: dict[str, Tensor]
+    missing: dict[str, Tensor]
+    ess: Tensor
+
+
+@torch.no_grad()
+def impute(
+    model: LatentModel,
+    source: Tensors,
+    *,
+    draws: int = 20,
+    proposals: int = 100,
+    seed: int = 0,
+    names: Sequence[str] | None = None,
+    keep: bool = True,
+    on_rows: Callable[[int], None] | None = None,
+) -> Imputed:
+    """Fill what is missing in every row given all that the row has.
+
+    Arguments:
+        model: The model.
+        source: The rows; nothing of it is changed.
+        draws: Draws a row.
+        proposals: Proposals a row for sampling-importance-resampling.
+        seed: All draws follow from it.
+        names: The modalities to fill; all of the model when None.
+        keep: Keep observed values; else every value of ``names`` is the model's.
+        on_rows: Called with the number of rows done, for a progress bar.
+
+    Returns:
+        The filled rows. Modalities that ``source`` does not name are filled everywhere.
+    """
+    names = tuple(names if names is not None else model.names)
+    n_rows, device = len(source), next(iter(source.x.values())).device
+    missing = {name: missing_of(model, source, name, keep) for name in names}
+    result = _start(source, names, draws, missing)
+    rows_missing = torch.stack([rows_present(mask) for mask in missing.values()]).any(0)
+    wanted = torch.arange(n_rows, device=device)[rows_missing]
+    copies = max(proposals, draws, POINT_DRAWS)
+    was_training = model.training
+    model.eval()
+    try:
+        with seeded(seed):
+            for piece in chunks(len(wanted), copies, device):
+                rows = wanted[piece]
+                x, present = source.gather(rows)
+                said = answer(model, x, present, names, draws=draws, proposals=proposals)
+                for name in names:
+                    _fill(result, name, rows, missing[name][rows], said)
+                result.ess[rows] = said.ess.to(result.ess.dtype)
+                if on_rows is not None:
+                    on_rows(len(rows))
+    finally:
+        model.train(was_training)
+    return result
+
+
+def missing_of(model: LatentModel, source: Tensors, name: str, keep: bool) -> Tensor:
+    """What has to be filled: bool ``(N,)`` or ``(N, P)``."""
+    if name not in source.present:
+        return torch.ones(len(source), dtype=torch.bool, device=source.device)
+    mask = source.present[name]
+    return ~mask if keep else torch.ones_like(mask)
+
+
+def _start(
+    source: Tensors, names: Sequence[str], draws: int, missing: dict[str, Tensor]
+) -> Imputed:
+    """The observed values, with room for the rest; what nobody has comes with an answer."""
+    point, drawn = {}, {}
+    for name in names:
+        if name in source.x:
+            value = source.x[name]
+            observed = _like(~missing[name], value)
+            point[name] = torch.where(observed, value, torch.zeros((), dtype=value.dtype))
+            if draws:
+                drawn[name] = point[name].expand(draws, *value.shape).clone()
+    return Imputed(point, drawn, {}, missing, torch.ones(len(source), device=source.device))
+
+
+def _like(mask: Tensor, value: Tensor) -> Tensor:
+    """A mask ``(B,)`` or ``(B, P)`` with axes of one added up to those of ``value``."""
+    return mask.reshape(*mask.shape, *(1,) * (value.ndim - mask.ndim))
+
+
+def _write(
+    held: dict[str, Tensor], name: str, n_rows: int, rows: Tensor, here: Tensor, value: Tensor
+) -> None:
+    """Put ``value (..., b, *event)`` into the rows of a result where ``here (b, ...)`` is true."""
+    axis = value.ndim - here.ndim
+    if name not in held:
+        shape = (*value.shape[:axis], n_rows, *value.shape[axis + 1 :])
+        held[name] = value.new_zeros(shape)
+    target = held[name]
+    index = (slice(None),) * axis + (rows,)
+    target[index] = torch.where(here, value.to(target.dtype), target[index])
+
+
+def _fill(result: Imputed, name: str, rows: Tensor, missing: Tensor, said: Answer) -> None:
+    """Write a piece's answer into the rows where values are missing."""
+    value = said.point[name]
+    here = _like(missing, value)
+    n_rows = len(result.ess)
+    _write(result.point, name, n_rows, rows, here, value)
+    if name in said.draws:
+        _write(result.draws, name, n_rows, rows, here, said.draws[name])
+    if name in said.statistics:
+        average = said.statistics[name]
+        everywhere = torch.ones_like(average, dtype=torch.bool)
+        _write(result.statistics, name, n_rows, rows, everywhere, average)

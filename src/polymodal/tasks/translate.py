@@ -1,0 +1,69 @@
+"""Translate and reconstruct: some modalities given others, or given themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from polymodal.data.tensors import Tensors
+from polymodal.model import LatentModel
+from polymodal.tasks.impute import impute
+
+
+def translate(
+    model: LatentModel,
+    source: Tensors,
+    to: Sequence[str],
+    given: Sequence[str] | None = None,
+    *,
+    draws: int = 1,
+    proposals: int = 100,
+    seed: int = 0,
+) -> dict[str, Tensor]:
+    """Say what the modalities ``to`` are, given others.
+
+    Arguments:
+        model: The model.
+        source: The rows.
+        to: The modalities wanted.
+        given: The modalities to read; all of ``source`` but ``to`` when None.
+        draws: 1 for a point estimate, more for that many samples.
+        proposals: Proposals a row for sampling-importance-resampling.
+        seed: All draws follow from it.
+
+    Returns:
+        Name -> ``(draws, N, ...)``.
+
+    Raises:
+        ValueError: If a name is unknown, nothing is given, or ``draws`` is below 1.
+    """
+    given = tuple(given if given is not None else (n for n in source.present if n not in to))
+    for name in (*to, *given):
+        if name not in model.names:
+            raise ValueError(f"no modality {name!r}; the model knows {', '.join(model.names)}.")
+    absent = [name for name in given if name not in source.present]
+    if absent or not given:
+        raise ValueError(
+            f"nothing to translate from: given={list(given)}, but the data have "
+            f"{', '.join(source.present) or 'nothing'}; name modalities that the data have."
+        )
+    if draws < 1:
+        raise ValueError(f"draws must be at least 1, got {draws}.")
+    said = impute(
+        model,
+        source.select(given),
+        draws=draws if draws > 1 else 0,
+        proposals=proposals,
+        seed=seed,
+        names=to,
+        keep=False,
+    )
+    return said.draws if draws > 1 else {name: said.point[name][None] for name in to}
+
+
+@torch.no_grad()
+def reconstruct(model: LatentModel, source: Tensors, *, seed: int = 0) -> dict[str, Tensor]:
+    """Decode every modality from the posterior given all that a row has: name -> ``(N, ...)``."""
+    return impute(model, source, draws=0, seed=seed, keep=False).point
