@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.metadata
+import importlib
 import os
 import sys
 import traceback
@@ -73,7 +73,7 @@ def make_app() -> App:
         help=HELP,
         help_epilogue=EPILOGUE,
         help_format="plaintext",
-        version=lambda: importlib.metadata.version("polymodal"),
+        version=lambda: importlib.import_module("polymodal").__version__,
         default_parameter=Parameter(negative=(), negative_iterable=()),
         config=read_config,
         result_action="return_value",

@@ -72,10 +72,18 @@ def parse_settings(pairs: list[str] | None) -> dict[str, Any]:
         if not equals or not key:
             raise CommandError(f"--set expects key=value, such as --set beta=2.5; got {pair!r}.")
         try:
-            settings[key.strip().replace("-", "_")] = yaml.safe_load(value)
+            settings[key.strip().replace("-", "_")] = _number_or(yaml.safe_load(value))
         except yaml.YAMLError as error:
             raise CommandError(f"--set {pair}: the value is not YAML.") from error
     return settings
+
+
+def _number_or(value: object) -> object:
+    """YAML takes 1e-3, without a point, for a word; here it is a number."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
 def _words(key: str, value: object, path: Path) -> list[str]:

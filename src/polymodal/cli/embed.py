@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from polymodal.cli.arguments import Data, Json, Model, Out
-from polymodal.cli.inputs import check_data, check_model, check_out, load_data, load_model
+from polymodal.cli.inputs import check_data, check_model, check_out, load_model, load_rows
 from polymodal.cli.outputs import count, print_result
 from polymodal.cli.tables import write_frame
 
@@ -16,7 +16,7 @@ def embed(model: Model, data: Data, /, *, out: Out, json: Json = False) -> None:
 
     check_model(model), check_data(data), check_out(out)
     fitted = load_model(model)
-    z = fitted.embed(load_data(data, fitted.schema_))
+    z = fitted.embed(load_rows(data, fitted))
     write_frame(pd.DataFrame(z, columns=[f"z{i}" for i in range(z.shape[1])]), out)
     said = {"out": out, "rows": z.shape[0], "dimensions": z.shape[1]}
     text = f"{count(z.shape[0], 'row')} as {z.shape[1]} numbers each, written to {out}."

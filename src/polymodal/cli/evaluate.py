@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from polymodal.cli.arguments import Data, Json, Model
-from polymodal.cli.inputs import check_data, check_model, check_out, load_data, load_model
+from polymodal.cli.inputs import check_data, check_model, check_out, load_model, load_rows
 from polymodal.cli.outputs import as_json, count, plain, print_result, say, write_text
 
 if TYPE_CHECKING:
@@ -57,9 +57,9 @@ def test_and_train(
     A loaded model has not kept its training rows. Without them, every other row of the data is
     given to the simple methods and the rest is judged.
     """
-    rows = load_data(data, model.schema_)
+    rows = load_rows(data, model)
     if train is not None:
-        return rows, load_data(str(train), model.schema_)
+        return rows, load_rows(str(train), model)
     say(
         f"No --train: the simple methods learn from half of {data} and all are judged on the "
         f"other half, {count((len(rows) + 1) // 2, 'row')}."

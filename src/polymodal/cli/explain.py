@@ -37,9 +37,7 @@ def explain(
 
 def place(part: Callable[..., Any] | type) -> str:
     """``polymodal/fusion/poe.py:24``: where a class or function is written."""
-    import polymodal
-
-    root = Path(inspect.getfile(polymodal)).resolve().parent.parent
+    root = Path(__file__).resolve().parents[2]
     source = inspect.getsourcefile(part)
     if source is None:
         raise ValueError(f"{part!r} has no source file.")

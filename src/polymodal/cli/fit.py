@@ -123,7 +123,8 @@ def check_options(options: dict[str, Any], resume: bool) -> None:
 
 def run_fit(options: dict[str, Any], resume: bool) -> tuple[MultimodalModel, int]:
     """Read, fit; the model and the number of rows."""
-    from polymodal.estimator import RUN_NAME, MultimodalModel
+    from polymodal.estimator import MultimodalModel
+    from polymodal.fitting import RUN_NAME
 
     schema = load_schema(options["schema"])
     data = load_data(options["data"], schema)

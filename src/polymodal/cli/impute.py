@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from polymodal.cli.arguments import Data, Json, Model, Out
 from polymodal.cli.errors import CommandError
-from polymodal.cli.inputs import check_data, check_model, check_out, load_data, load_model
+from polymodal.cli.inputs import check_data, check_model, check_out, load_model, load_rows
 from polymodal.cli.outputs import count, print_result, say
 from polymodal.cli.tables import frame_of, write_frame
 
@@ -52,7 +52,7 @@ def impute(
         raise CommandError("--interval and --all-draws exclude each other; choose one.")
     check_model(model), check_data(data), check_out(out)
     fitted = load_model(model)
-    rows = load_data(data, fitted.schema_)
+    rows = load_rows(data, fitted)
     if interval is not None and draws < (1 + interval) / (1 - interval) - 1e-9:
         draws = -int(-(1 + interval) // (1 - interval))
         say(f"An interval of {interval:.0%} needs {draws} draws; taking that many.")

@@ -72,9 +72,21 @@ def load_schema(path: Path | None) -> Schema | None:
 
 def load_data(data: str, schema: Schema | None = None) -> MultimodalData:
     """The rows in a file or a bundled data set."""
-    from polymodal.data.bundled import load_bundled
+    if data.startswith("bundled:"):
+        from polymodal.data.bundled import load_bundled
+
+        return load_bundled(data.removeprefix("bundled:"))
     from polymodal.data.sources import read
 
-    if data.startswith("bundled:"):
-        return load_bundled(data.removeprefix("bundled:"))
     return read(data, schema=schema)
+
+
+def load_rows(data: str, model: MultimodalModel) -> MultimodalData:
+    """The rows in a file as a fitted model reads them; what they lack of it is absent."""
+    if data.startswith("bundled:"):
+        return load_data(data)
+    try:
+        return load_data(data, model.schema_)
+    except ValueError:
+        # A file without some of the model's columns is fine, and slower to read.
+        return load_data(data).with_schema(model.schema_, absent_ok=True)

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from polymodal.cli.arguments import Data, Json, Model
-from polymodal.cli.inputs import check_data, check_model, check_out, load_data, load_model
+from polymodal.cli.inputs import check_data, check_model, check_out, load_model, load_rows
 from polymodal.cli.outputs import count, print_result
 from polymodal.cli.tables import write_frame
 
@@ -32,7 +32,7 @@ def score(
     if out is not None:
         check_out(out)
     fitted = load_model(model)
-    values = np.asarray(fitted.score(load_data(data, fitted.schema_)))
+    values = np.asarray(fitted.score(load_rows(data, fitted)))
     if out is not None:
         write_frame(pd.DataFrame({"log_likelihood": values}), out)
     oddest = np.argsort(values, kind="stable")[:5].tolist()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,7 +103,7 @@ def _picture(pixels: np.ndarray) -> Image.Image:
 
 
 def _picture_files(
-    values: Sequence[Any], column: str, path: Path
+    values: Iterable[Any], column: str, path: Path
 ) -> tuple[list[str | None], list[Path]]:
     name = "".join(c if c.isalnum() or c in "-_" else "_" for c in column)
     folder = path.parent / f"{path.stem}_{name}"
@@ -121,7 +121,7 @@ def _picture_files(
     return names, files
 
 
-def _each(values: Sequence[Any], change: Callable[[Any], Any]) -> list[Any]:
+def _each(values: Iterable[Any], change: Callable[[Any], Any]) -> list[Any]:
     return [None if v is None or _is_nan(v) else change(v) for v in values]
 
 

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from polymodal.cli.arguments import Data, Json, Model, Out
 from polymodal.cli.errors import CommandError, check_known
-from polymodal.cli.inputs import check_data, check_model, check_out, load_data, load_model
+from polymodal.cli.inputs import check_data, check_model, check_out, load_model, load_rows
 from polymodal.cli.outputs import count, print_result, say
 from polymodal.cli.tables import frame_of, write_frame
 
@@ -36,7 +36,7 @@ def translate(
     fitted = load_model(model)
     for name in (*wanted, *read):
         check_known(name, fitted.codec_.names, "modality")
-    rows = load_data(data, fitted.schema_)
+    rows = load_rows(data, fitted)
     say(
         f"{', '.join(read) or 'everything else'} -> {', '.join(wanted)}: {count(len(rows), 'row')}"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 LONGEST_TEXT = 160
 MOST_COLUMNS = 24
 """Columns of a table shown for one row."""
+_NUMBERS = (int, float, np.integer, np.floating)
 
 
 @dataclass(frozen=True)
@@ -118,9 +118,9 @@ def spread(values: Sequence[Any]) -> str:
 
 def write_value(value: object) -> str:
     """A raw value as a person writes it: four significant figures, no trailing noise."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+    if value is None or value != value:
         return "missing"
-    if is_number(value):
+    if isinstance(value, _NUMBERS) and not isinstance(value, bool | np.bool_):
         number = float(value)
         if number == round(number) and abs(number) < 1e7:
             return f"{int(number):,}"
@@ -130,9 +130,7 @@ def write_value(value: object) -> str:
 
 def is_number(value: object) -> bool:
     """Whether a raw value is a number; True and False are not."""
-    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(
-        value, bool | np.bool_
-    )
+    return isinstance(value, _NUMBERS) and not isinstance(value, bool | np.bool_)
 
 
 def shorten(text: str, longest: int = LONGEST_TEXT) -> str:
@@ -156,7 +154,7 @@ def _table_cells(
 
 def _missed(truth: object, answer: object, draws: Sequence[Any]) -> bool:
     """Whether a number lies outside nine tenths of its draws, or a category is another one."""
-    if is_number(truth) and draws and all(is_number(v) for v in draws):
+    if isinstance(truth, _NUMBERS) and draws and all(is_number(v) for v in draws):
         low, high = np.quantile(np.array(draws, dtype=float), [0.05, 0.95])
         return not low <= float(truth) <= high
     return write_value(truth) != write_value(answer)

@@ -22,8 +22,8 @@ def draw_training(
 ) -> Figure:
     """Training loss (nats a row, lower is better) and validation score (higher is better)."""
     epochs = [record.epoch + 1 for record in history]
-    scored = [record for record in history if record.validation is not None]
-    figure, axes = _panels(2 if scored else 1, width=4.6, height=2.7)
+    scores = [(r.epoch + 1, r.validation) for r in history if r.validation is not None]
+    figure, axes = _panels(2 if scores else 1, width=4.6, height=2.7)
     axes[0].plot(epochs, [record.loss for record in history], color=COLOURS[0], lw=1.6)
     axes[0].set(xlabel="epoch", title="training loss (nats a row, lower is better)")
     if len(history) > 5:
@@ -31,13 +31,12 @@ def draw_training(
         late = [record.loss for record in history[len(history) // 20 + 1 :]]
         low, high = min(late), max(late)
         axes[0].set_ylim(low - 0.05 * (high - low or 1), high + 0.1 * (high - low or 1))
-    if scored:
+    if scores:
         axis = axes[1]
-        at = [record.epoch + 1 for record in scored]
-        axis.plot(at, [record.validation for record in scored], color=COLOURS[2], lw=1.6)
+        axis.plot(*zip(*scores, strict=True), color=COLOURS[2], lw=1.6)
         axis.set(xlabel="epoch", title="score of held-out rows (higher is better)")
-        values = [record.validation for record in scored[len(scored) // 20 :]]
-        low, high = np.min(values), np.max(values)
+        late = [score for _, score in scores[len(scores) // 20 :]]
+        low, high = min(late), max(late)
         axis.set_ylim(low - 0.05 * (high - low or 1), high + 0.1 * (high - low or 1))
         if best_epoch is not None:
             axis.axvline(best_epoch + 1, color=INK, lw=1, ls=":")
@@ -89,7 +88,7 @@ def draw_latent(points: np.ndarray, labels: Sequence[str], title: str) -> Figure
         )
     axis.set(xlabel="first direction", ylabel="second direction", title=_clean(title))
     if 1 < len(names) <= 16:
-        _legend(axis, loc="center left", bbox_to_anchor=(1.0, 0.5))
+        _legend(axis, beside=True)
     return figure
 
 
@@ -116,6 +115,8 @@ def _panels(n: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
     return figure, axes
 
 
-def _legend(axis: Axes, **where: object) -> None:
-    legend = axis.legend(frameon=False, fontsize=8, labelcolor=INK, **where)
-    legend.set_in_layout(True)
+def _legend(axis: Axes, beside: bool = False) -> None:
+    legend = axis.legend(frameon=False, fontsize=8, labelcolor=INK)
+    if beside:
+        legend.set_loc("center left")
+        legend.set_bbox_to_anchor((1.0, 0.5), transform=axis.transAxes)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from polymodal.report.pictures import encode_mask
+from polymodal.typing import rows_present
 
 if TYPE_CHECKING:
     from polymodal.data.codec import DataCodec
@@ -20,8 +21,8 @@ def describe_data(schema: Schema, codec: DataCodec, tensors: Tensors, what: str)
     """What the section on the data shows."""
     there, bands = presence_matrix(codec, tensors)
     columns = columns_of(schema, codec, tensors)
-    whole, n_rows = there.all(1).sum(), len(there)
-    absent = 1 - np.mean([(block.any(1)).mean() for block in _blocks(there, bands)])
+    whole, n_rows = int(np.all(there, axis=1).sum()), len(there)
+    absent = 1 - np.mean([np.any(block, axis=1).mean() for block in _blocks(there, bands)])
     return {
         "sentence": (
             f"{what}: {n_rows:,} rows, {len(bands)} "
@@ -43,11 +44,11 @@ def presence_matrix(codec: DataCodec, tensors: Tensors) -> tuple[np.ndarray, lis
     """
     blocks, bands = [], []
     for name in tensors.names:
-        mask = tensors.present[name].cpu().numpy()
+        mask = tensors.present[name]
         if codec.kind(name) == "table" and mask.ndim == 2:
-            block = mask
+            block = mask.cpu().numpy()
         else:
-            block = np.repeat((mask if mask.ndim == 1 else mask.any(1))[:, None], 3, axis=1)
+            block = np.repeat(rows_present(mask).cpu().numpy()[:, None], 3, axis=1)
         blocks.append(block)
         bands.append({"name": name, "width": block.shape[1]})
     return np.concatenate(blocks, axis=1), bands
@@ -64,7 +65,8 @@ def columns_of(schema: Schema, codec: DataCodec, tensors: Tensors) -> list[dict[
                 kind = column.kind + (f", {column.levels} levels" if column.levels else "")
                 lines.append(_line(name, column.name, kind, there))
             continue
-        lines.append(_line(name, "", _kind(codec, name), mask if mask.ndim == 1 else mask.any(1)))
+        some = rows_present(tensors.present[name]).cpu().numpy()
+        lines.append(_line(name, "", _kind(codec, name), some))
     return lines
 
 

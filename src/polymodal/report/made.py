@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import platform
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ from polymodal.recipes.registry import get_recipe
 if TYPE_CHECKING:
     from polymodal.estimator import MultimodalModel
 
-_PACKAGES = ("polymodal", "torch", "numpy", "pandas", "pyarrow")
+_PACKAGES = ("torch", "numpy", "pandas", "pyarrow")
 
 
 def describe_making(model: MultimodalModel, commands: Sequence[str]) -> dict[str, Any]:
@@ -45,7 +46,7 @@ def describe_making(model: MultimodalModel, commands: Sequence[str]) -> dict[str
 
 def versions() -> dict[str, str]:
     """The versions of what the numbers depend on."""
-    found = {}
+    found = {"polymodal": importlib.import_module("polymodal").__version__}
     for name in _PACKAGES:
         try:
             found[name] = importlib.metadata.version(name)

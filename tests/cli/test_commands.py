@@ -1,0 +1,162 @@
+"""Every verb's help, errors, exit codes and JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from polymodal.cli import main
+from polymodal.cli.app import VERBS
+from polymodal.recipes import RECIPES
+
+NAMES = [module.__name__.rpartition(".")[2] for module in VERBS]
+SOURCE = Path(__file__).parents[2] / "src"
+
+
+def test_the_verbs_are_those_of_the_design() -> None:
+    assert set(NAMES) == {
+        "demo", "fit", "impute", "translate", "generate", "embed", "score", "evaluate", "report",
+        "recipes", "explain", "schema",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("verb", NAMES)
+def test_help_shows_an_example_and_json(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([verb, "--help"]) == 0
+    said = capsys.readouterr()
+    assert f"polymodal {verb}" in said.out.partition("Example:")[2]
+    assert "--json" in said.out
+    assert said.err == ""
+
+
+def test_alone_it_teaches(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    out = capsys.readouterr().out
+    assert "polymodal demo" in out
+    assert all(verb in out for verb in NAMES)
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.strip()[0].isdigit()
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("fitt cohort.csv", 'Did you mean "fit"?'),
+        ("recipes --jsn", "Did you mean --json?"),
+        ("fit", "--data"),
+        ("fit no/such.csv", "No file no/such.csv."),
+        ("fit penguins", "Did you mean bundled:penguins?"),
+        ("fit bundled:pinguins", "Did you mean 'penguins'?"),
+        ("fit bundled:penguins --recipe mopo", "Did you mean 'mopoe'?"),
+        ("fit bundled:penguins --set bta=2", "Did you mean 'beta'?"),
+        ("fit bundled:penguins --set beta", "key=value"),
+        ("fit bundled:penguins --set latent_dim=3", "--latent-dim"),
+        ("fit bundled:penguins --latent-dim 0", "at least 1"),
+        ("fit bundled:penguins --latent-dim many", "many"),
+        ("fit bundled:penguins --precision 16", "bf16"),
+        ("fit bundled:penguins --device gpu", "cuda"),
+        ("fit bundled:penguins --resume", "--run-dir"),
+        ("fit bundled:penguins --schema no.yaml", "No schema file no.yaml."),
+        ("fit --config no.yaml", "No file no.yaml."),
+        ("impute no.pm bundled:penguins --out x.csv", "No model file no.pm."),
+        ("impute no.pm bundled:penguins", "--out"),
+        ("impute no.pm bundled:penguins --out x.xls", ".parquet or .csv"),
+        ("impute no.pm bundled:penguins --out x.csv --draws 0", "--draws"),
+        ("impute no.pm bundled:penguins --out x.csv --interval 90", "between 0 and 1"),
+        ("impute no.pm bundled:penguins --out x.csv --interval .9 --all-draws", "exclude"),
+        ("generate no.pm --n 0 --out x", "--n"),
+        ("explain mope", "Did you mean 'mopoe'?"),
+        ("demo --data fashon", "fashion"),
+        ("demo --seconds 0", "--seconds"),
+        ("schema bundled:penguins extra", "extra"),
+    ],
+)
+def test_a_wrong_command_ends_in_2_with_one_sentence(
+    command: str, said: str, capsys: pytest.CaptureFixture[str], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if command.startswith(("impute", "generate")) and "no.pm." not in said:
+        (tmp_path / "no.pm").write_bytes(b"x")
+    assert main(command.split()) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert said in err
+    assert err.startswith("polymodal: ")
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+
+
+def test_debug_shows_where(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POLYMODAL_DEBUG", "1")
+    assert main(["explain", "mope"]) == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("bytes_", [b"", b"\x80\x04garbage", b"\x10" + b"\0" * 7 + b'{"a":1}        '])
+@pytest.mark.parametrize("verb", ["impute", "embed"])
+def test_a_hostile_model_file_ends_in_1_with_one_sentence(
+    verb: str, bytes_: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = tmp_path / "bad.pm"
+    model.write_bytes(bytes_)
+    assert main([verb, str(model), "bundled:penguins", "--out", str(tmp_path / "x.csv")]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "bad.pm" in err
+    assert err.count("\n") == 1
+    assert not (tmp_path / "x.csv").exists()
+
+
+def test_recipes_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["recipes", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert {entry["recipe"] for entry in json.loads(out)["recipes"]} == set(RECIPES)
+    assert err == ""
+    assert main(["recipes"]) == 0
+    assert "Generalized Multimodal ELBO" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("recipe", sorted(RECIPES))
+def test_explain_points_at_lines_that_exist(
+    recipe: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["explain", recipe, "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert len(said["parts"]) > 1
+    for part in said["parts"]:
+        path, _, line = part["place"].rpartition(":")
+        lines = (SOURCE / path).read_text().splitlines()
+        # A decorator stands above the definition.
+        near = "\n".join(lines[int(line) - 1 : int(line) + 20])
+        assert f"def {part['name']}(" in near or f"class {part['name']}" in near
+    assert main(["explain", recipe]) == 0
+    words = capsys.readouterr().out
+    entry = RECIPES[recipe]
+    assert entry.paper in words
+    assert str(entry.year) in words
+    assert f"@misc{{{recipe}{entry.year}" in words
+
+
+def test_the_program_itself() -> None:
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    done = subprocess.run(
+        [sys.executable, "-m", "polymodal", "explain", "nothing", "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("polymodal: No recipe 'nothing'.")

@@ -1,0 +1,106 @@
+"""Options from a file lie below the flags; settings are YAML scalars; JSON holds no NaN."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from polymodal.cli import fit as fit_verb
+from polymodal.cli import main
+from polymodal.cli.config import parse_settings
+from polymodal.cli.errors import CommandError
+from polymodal.cli.outputs import as_json
+
+
+class Stop(Exception):
+    """Ends a fit before it begins."""
+
+
+@pytest.fixture
+def options(monkeypatch: pytest.MonkeyPatch) -> dict:
+    """What `fit` was told, without its work."""
+    seen: dict = {}
+
+    def stop(given: dict, resume: bool) -> None:
+        seen.update(given, resume=resume)
+        raise Stop
+
+    monkeypatch.setattr(fit_verb, "run_fit", stop)
+    return seen
+
+
+def test_flags_win_over_the_file_and_the_file_over_defaults(
+    options: dict, tmp_path: Path
+) -> None:
+    config = tmp_path / "run.yaml"
+    config.write_text(
+        "data: bundled:penguins\nrecipe: mvae\nlatent_dim: 5\nepochs: 7\n"
+        "set: {beta: 2.5, subsets: 3}\nrun-dir: null\n"
+    )
+    words = ["fit", "--config", str(config), "--epochs", "9", "--set", "beta=1e-1"]
+    assert main(words) == 1
+    assert options["data"] == "bundled:penguins"
+    assert options["recipe"] == "mvae"
+    assert options["latent-dim"] == 5
+    assert options["epochs"] == 9
+    assert options["seed"] == 0
+    assert options["set"] == {"beta": 0.1, "subsets": 3}
+    assert options["run-dir"] is None
+
+
+def test_what_is_written_reads_back_the_same(options: dict, tmp_path: Path) -> None:
+    assert main(["fit", "bundled:penguins", "--set", "beta=0.5", "--out", "a.pm"]) == 1
+    first = dict(options)
+    config = tmp_path / "a.pm.yaml"
+    config.write_text(fit_verb.as_yaml({k: v for k, v in first.items() if k != "resume"}))
+    assert main(["fit", "--config", str(config)]) == 1
+    assert options == first
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("recpe: mvae\n", "Did you mean 'recipe'?"),
+        ("- a\n", "holds a list"),
+        ("a: [\n", "cannot be read as YAML"),
+        ("set: 3\n", "must hold settings"),
+        ("epochs: many\n", "many"),
+    ],
+)
+def test_a_wrong_file_is_refused(
+    text: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "run.yaml"
+    config.write_text(text)
+    assert main(["fit", "bundled:penguins", "--config", str(config)]) == 2
+    err = capsys.readouterr().err
+    assert said in err
+    assert err.count("\n") == 1
+
+
+def test_settings_are_yaml_scalars() -> None:
+    assert parse_settings(["beta=2", "learn-prior=true", "rule=full", "x=1e3", "y=null"]) == {
+        "beta": 2,
+        "learn_prior": True,
+        "rule": "full",
+        "x": 1000.0,
+        "y": None,
+    }
+    assert parse_settings(None) == {}
+    with pytest.raises(CommandError, match="key=value"):
+        parse_settings(["=2"])
+
+
+def test_json_holds_no_nan() -> None:
+    said = as_json({"a": [math.nan, 1.5], "b": np.array([1, 2]), "c": Path("x"), "d": np.nan})
+    assert json.loads(said) == {"a": [None, 1.5], "b": [1, 2], "c": "x", "d": None}
+
+
+def test_yaml_keeps_every_option() -> None:
+    kept = yaml.safe_load(fit_verb.as_yaml({"out": Path("m.pm"), "set": {"beta": 1.0}}))
+    assert kept == {"out": "m.pm", "set": {"beta": 1.0}}
