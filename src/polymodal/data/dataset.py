@@ -1,0 +1,309 @@
+"""Raw data as people see them: rows with several modalities, any of which may be missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from polymodal.data.extract import Extracted, extract
+from polymodal.data.names import nearest
+from polymodal.data.rows import RowIndex, Rows
+from polymodal.data.schema import Schema
+
+if TYPE_CHECKING:
+    from polymodal.data.missingness import Hidden
+
+
+class MultimodalData:
+    """Rows of raw values with a schema; made by ``read``, ``from_arrays`` or ``load_bundled``.
+
+    ``data[:100]``, ``data[[0, 5]]`` and ``data[bool array]`` take rows, ``data[["image"]]`` takes
+    modalities. What the caller handed in is never changed, and every method returns new data.
+    """
+
+    def __init__(
+        self,
+        rows: Rows,
+        schema: Schema,
+        values: Mapping[str, Any],
+        present: Mapping[str, np.ndarray],
+    ) -> None:
+        self._rows = rows
+        self._schema = schema
+        self._values = dict(values)
+        self._present = dict(present)
+
+    @classmethod
+    def build(cls, rows: Rows, schema: Schema, *, absent_ok: bool = False) -> MultimodalData:
+        """Read the modalities of a schema from rows.
+
+        Arguments:
+            rows: The raw rows.
+            schema: What to read; sizes it leaves open are taken from the data.
+            absent_ok: Whether modalities and columns of the schema may be lacking. A modality
+                that is lacking is left out, a column has nothing in any row.
+
+        Raises:
+            ValueError: If the rows do not fit the schema.
+        """
+        found: dict[str, Extracted] = {}
+        for name, spec in schema.modalities.items():
+            one = extract(rows, name, spec, absent_ok)
+            if one is not None:
+                found[name] = one
+        if not found:
+            raise ValueError(
+                f"{rows.origin}: none of the modalities {', '.join(map(repr, schema.names))} is "
+                f"there. Known: {', '.join(map(repr, rows.known()[:12]))}."
+            )
+        return cls(
+            rows,
+            Schema({name: one.spec for name, one in found.items()}, schema.ignored),
+            {name: one.values for name, one in found.items() if one.values is not None},
+            {name: one.present for name, one in found.items()},
+        )
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __repr__(self) -> str:
+        kinds = ", ".join(f"{name}: {spec.kind}" for name, spec in self._schema.modalities.items())
+        return f"MultimodalData({len(self)} rows; {kinds})"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The modalities' names, in order."""
+        return self._schema.names
+
+    @property
+    def origin(self) -> str:
+        """Where the rows came from, as errors call it."""
+        return self._rows.origin
+
+    @cached_property
+    def schema(self) -> Schema:
+        """The schema, with the share that is missing of each modality and column."""
+        modalities = {}
+        for name, spec in self._schema.modalities.items():
+            there = self._present[name]
+            some = there if there.ndim == 1 else there.any(1)
+            columns = tuple(
+                replace(column, missing=_missing(there[:, i]))
+                for i, column in enumerate(spec.columns)
+            )
+            modalities[name] = replace(spec, columns=columns, missing=_missing(some))
+        return Schema(modalities, self._schema.ignored)
+
+    def with_schema(self, schema: Schema, *, absent_ok: bool = False) -> MultimodalData:
+        """The same rows, read by another schema."""
+        return MultimodalData.build(self._rows, schema, absent_ok=absent_ok)
+
+    def read_as(self, schema: Schema) -> MultimodalData:
+        """These rows by a fitted schema; as they are if they were read that way already.
+
+        Modalities and columns that are lacking are absent, others than the schema's are ignored.
+        """
+        as_they_are = all(
+            _same_layout(self._schema[name], spec)
+            if name in self._schema
+            else not any(self._rows.has(one) for one in (name, *spec.sources))
+            for name, spec in schema.modalities.items()
+        )
+        return self if as_they_are else self.with_schema(schema, absent_ok=True)
+
+    def values(self, name: str) -> Any:
+        """Raw values of one modality.
+
+        Returns:
+            A frame for a table (nothing where absent), an array (N, P) for a vector, the array
+            that came in or an array of N PIL images for images, an array of N strings for texts;
+            None where an object is absent. Shared with the data: copy before changing.
+        """
+        spec = self._known(name)
+        if spec.kind == "table":
+            return self._rows.table(name, spec)
+        return self._values[name]
+
+    def present(self, name: str) -> np.ndarray:
+        """What is there of one modality: bool, (N, P) for tables and vectors, else (N,)."""
+        self._known(name)
+        return self._present[name]
+
+    def native(self) -> Any:
+        """The rows in the container that they came in: a frame, or a dictionary of arrays."""
+        return self._rows.native()
+
+    @property
+    def index(self) -> Any:
+        """The pandas index of the rows, as it came in."""
+        return self._rows.index()
+
+    def __getitem__(self, key: Any) -> MultimodalData:
+        if isinstance(key, str):
+            self._known(key)
+            raise TypeError(
+                f"data[{key!r}] is ambiguous: data[[{key!r}]] takes the modality, "
+                f"data.values({key!r}) gives its raw values."
+            )
+        if isinstance(key, list | tuple) and key and all(isinstance(one, str) for one in key):
+            return self.select(key)
+        return self._take(self._row_index(key))
+
+    def select(self, names: Sequence[str]) -> MultimodalData:
+        """Some modalities only, in the order of ``names``."""
+        for name in names:
+            self._known(name)
+        if len(set(names)) < len(names):
+            raise ValueError(f"{self.origin}: a modality is named twice in {list(names)}.")
+        schema = self._schema.select(names)
+        return MultimodalData(
+            self._rows.select(schema),
+            schema,
+            {name: self._values[name] for name in names if name in self._values},
+            {name: self._present[name] for name in names},
+        )
+
+    def _row_index(self, key: Any) -> RowIndex:
+        if isinstance(key, slice):
+            return key
+        if isinstance(key, int | np.integer):
+            if not -len(self) <= key < len(self):
+                raise IndexError(f"{self.origin}: no row {key}; there are {len(self)} rows.")
+            return np.array([key])
+        rows = np.asarray(key)
+        if rows.dtype == bool:
+            if rows.shape != (len(self),):
+                raise IndexError(
+                    f"{self.origin}: a truth value a row is needed, ({len(self)},), "
+                    f"got {rows.shape}."
+                )
+            return np.flatnonzero(rows)
+        if rows.size == 0 and rows.ndim == 1:
+            return np.zeros(0, dtype=np.int64)
+        if rows.ndim != 1 or rows.dtype.kind not in "iu":
+            raise TypeError(
+                f"{self.origin}: rows are taken by a slice, whole numbers or truth values, "
+                f"modalities by a list of names; got {key!r:.80}."
+            )
+        if rows.min() < -len(self) or rows.max() >= len(self):
+            raise IndexError(f"{self.origin}: a row is out of range; there are {len(self)} rows.")
+        return rows
+
+    def _take(self, rows: RowIndex) -> MultimodalData:
+        return MultimodalData(
+            self._rows.take(rows),
+            self._schema,
+            {name: one[rows] for name, one in self._values.items()},
+            {name: one[rows] for name, one in self._present.items()},
+        )
+
+    def replace(
+        self, values: Mapping[str, Any], present: Mapping[str, np.ndarray] | None = None
+    ) -> MultimodalData:
+        """The same rows with other raw values of some modalities, in the same container.
+
+        Arguments:
+            values: Modality -> values of the form that :meth:`values` gives; a table's frame may
+                have some of its columns only.
+            present: Modality -> what is there of them; by default all that is not NaN or None.
+
+        Raises:
+            ValueError: If a modality is unknown or the number of rows differs.
+        """
+        rows, kept, there = self._rows, dict(self._values), dict(self._present)
+        for name, new in values.items():
+            spec = self._known(name)
+            if len(new) != len(self):
+                raise ValueError(
+                    f"{self.origin}, {name!r}: expected {len(self)} rows, got {len(new)}."
+                )
+            mask = (present or {}).get(name)
+            if spec.kind == "table":
+                for column in new.columns:
+                    if column not in spec.sources:
+                        raise ValueError(
+                            f"{self.origin}, {name!r}: no column {column!r}."
+                            f"{nearest(column, spec.sources)}"
+                        )
+                rows = rows.with_values(name, spec, None, new, np.zeros(0, dtype=bool))
+                there[name] = rows.table(name, spec).notna().to_numpy(dtype=bool)
+                continue
+            new = np.asarray(new) if spec.kind == "vector" else _as_array(new)
+            mask = _what_is_there(new, spec.kind) if mask is None else np.asarray(mask)
+            rows = rows.with_values(name, spec, kept.get(name), new, mask)
+            kept[name], there[name] = new, mask
+        return MultimodalData(rows, self._schema, kept, there)
+
+    def hide(
+        self,
+        share_modalities: float = 0.25,
+        share_cells: float = 0.1,
+        seed: int = 0,
+        *,
+        modalities: Sequence[str] | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> tuple[MultimodalData, Hidden]:
+        """Hide known things completely at random; see :func:`polymodal.data.missingness.hide`."""
+        from polymodal.data.missingness import hide
+
+        return hide(
+            self, share_modalities, share_cells, seed, modalities=modalities, columns=columns
+        )
+
+    def split(
+        self, test_share: float = 0.2, seed: int = 0
+    ) -> tuple[MultimodalData, MultimodalData]:
+        """Training and test rows, drawn at random, each in the order of the data.
+
+        Example:
+            >>> from polymodal.data import from_arrays
+            >>> train, test = from_arrays({"x": np.eye(10)}).split(0.3)
+            >>> len(train), len(test)
+            (7, 3)
+        """
+        n_test = round(test_share * len(self))
+        if not 0 < test_share < 1 or not 0 < n_test < len(self):
+            raise ValueError(
+                f"{self.origin}: a share of {test_share} of {len(self)} rows leaves training or "
+                "test rows empty; use more rows or a share nearer to a half."
+            )
+        order = np.random.default_rng(seed).permutation(len(self))
+        return self[np.sort(order[n_test:])], self[np.sort(order[:n_test])]
+
+    def _known(self, name: str):  # noqa: ANN202
+        if name not in self._schema:
+            raise ValueError(f"{self.origin}: no modality {name!r}.{nearest(name, self.names)}")
+        return self._schema[name]
+
+
+def _missing(there: np.ndarray) -> float:
+    return float(1 - there.mean()) if len(there) else 0.0
+
+
+def _same_layout(one: Any, other: Any) -> bool:
+    return all(
+        getattr(one, key) == getattr(other, key) for key in ("kind", "sources", "mode", "size")
+    )
+
+
+def _as_array(values: Any) -> np.ndarray:
+    """An array as it is; a list of objects as an array of objects, never stacked."""
+    if isinstance(values, np.ndarray):
+        return values
+    array = np.full(len(values), None, dtype=object)
+    array[:] = list(values)
+    return array
+
+
+def _what_is_there(values: np.ndarray, kind: str) -> np.ndarray:
+    if kind == "vector":
+        return ~np.isnan(values) if values.dtype.kind == "f" else np.ones(values.shape, dtype=bool)
+    if values.dtype == object:
+        return np.fromiter((one is not None for one in values), dtype=bool, count=len(values))
+    if values.dtype.kind == "f":
+        return ~np.isnan(values.reshape(len(values), -1)).all(1)
+    return np.ones(len(values), dtype=bool)

@@ -1,0 +1,166 @@
+"""From raw cells to a modality's values and presence, checked against its specification."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from polymodal.data.cells import refuse_infinite, refuse_infinite_frame
+from polymodal.data.images import array_layout, describe_images, fit_images
+from polymodal.data.names import nearest
+from polymodal.data.rows import Column, Rows
+from polymodal.data.schema import ModalitySpec
+
+
+class Extracted(NamedTuple):
+    """A modality: its specification made complete, values, and bool (N,) or (N, P)."""
+
+    spec: ModalitySpec
+    values: Any
+    present: np.ndarray
+
+
+def extract(rows: Rows, name: str, spec: ModalitySpec, absent_ok: bool) -> Extracted | None:
+    """One modality of some rows; None if nothing of it is there at all.
+
+    Raises:
+        ValueError: If it is not there and may not be absent, or its values do not fit.
+    """
+    if spec.kind == "table":
+        if absent_ok and all(rows.series(name, one) is None for one in spec.sources):
+            return None
+        table = rows.table(name, spec, absent_ok)
+        refuse_infinite_frame(table, list(table.columns), rows.origin)
+        # values of a table are read from the rows when they are asked for
+        return Extracted(spec, None, table.notna().to_numpy(dtype=bool))
+    source = spec.sources[0]
+    column = rows.column(source)
+    if column is None:
+        if absent_ok:
+            return None
+        raise ValueError(
+            f"{rows.origin}: modality {name!r} is read from {source!r}, which is not there."
+            f"{nearest(source, rows.known())}"
+        )
+    where = f"{rows.origin}, {source!r}"
+    return {"image": _image, "text": _text, "vector": _vector}[spec.kind](
+        rows, spec, column, where
+    )
+
+
+def _image(rows: Rows, spec: ModalitySpec, column: Column, where: str) -> Extracted:
+    values, present = column
+    if values.dtype != object:
+        return _image_array(spec, column, where)
+    mode, size = spec.mode, spec.size
+    if mode is None or size is None:
+        sample = [values[row] for row in np.flatnonzero(present)[:50]]
+        found = describe_images(sample, rows.base)
+        mode, size = mode or found[0], size or found[1]
+    if not isinstance(size, tuple):
+        raise ValueError(f"{where}: an image's size must be (height, width), got {size!r}.")
+    fitted = fit_images(values, present, mode, size, rows.base, where)
+    return Extracted(replace(spec, mode=mode, size=size), fitted, present)
+
+
+def _image_array(spec: ModalitySpec, column: Column, where: str) -> Extracted:
+    values, present = column
+    if values.dtype.kind in "UT":
+        raise ValueError(
+            f"{where}: strings are no pictures here; hand over arrays, or a list of PIL images."
+        )
+    _, mode, size = array_layout(values.shape, where)
+    for key, got, wanted in (("mode", mode, spec.mode), ("size", size, spec.size)):
+        if wanted is not None and got != wanted:
+            raise ValueError(f"{where}: the schema has {key} {wanted}, the array {got}.")
+    if values.dtype.kind == "f":
+        flat = values.reshape(len(values), -1)
+        holes = np.isnan(flat)
+        present = present & ~holes.all(1)
+        broken = present & holes.any(1)
+        if broken.any():
+            raise ValueError(
+                f"{where}, row {int(np.argmax(broken))}: a picture has NaN in some pixels; a "
+                "picture is there whole (no NaN) or not at all (NaN everywhere)."
+            )
+        wrong = present & ~((flat >= 0) & (flat <= 1) | holes).all(1)
+        if wrong.any():
+            raise ValueError(
+                f"{where}, row {int(np.argmax(wrong))}: pixels must be finite, floats within "
+                "[0, 1]; divide by the largest value, or hand over uint8."
+            )
+    elif values.dtype != np.uint8:
+        raise ValueError(
+            f"{where}: pictures must be uint8, or floats in [0, 1], got {values.dtype}; "
+            "convert them with .astype('uint8') if they lie in 0..255."
+        )
+    return Extracted(replace(spec, mode=mode, size=size), values, present)
+
+
+def _text(rows: Rows, spec: ModalitySpec, column: Column, where: str) -> Extracted:
+    values, present = column
+    if values.dtype != object and values.dtype.kind not in "UT":
+        raise ValueError(f"{where}: texts must be strings, got an array of {values.dtype}.")
+    if values.ndim != 1:
+        raise ValueError(f"{where}: texts must have the shape (rows,), got {values.shape}.")
+    texts = np.full(len(values), None, dtype=object)
+    for row in np.flatnonzero(present):
+        if not isinstance(values[row], str):
+            raise ValueError(
+                f"{where}, row {row}: expected a string, got {values[row]!r:.60}. Convert the "
+                "column to strings, or give it another kind in the schema."
+            )
+        texts[row] = str(values[row])
+    return Extracted(spec, texts, present)
+
+
+def _vector(rows: Rows, spec: ModalitySpec, column: Column, where: str) -> Extracted:
+    values, present = column
+    if values.dtype == object:
+        values = _stacked(values, present, where, spec.size)
+    if values.ndim != 2 or values.dtype.kind not in "iufb" or values.shape[1] == 0:
+        raise ValueError(
+            f"{where}: a vector needs an array of numbers of the shape (rows, features), got "
+            f"{values.dtype} of shape {values.shape}; reshape or convert it."
+        )
+    if spec.size is not None and spec.size != values.shape[1]:
+        raise ValueError(
+            f"{where}: the schema has vectors of {spec.size} numbers, the data {values.shape[1]}."
+        )
+    refuse_infinite(values, where)
+    cells = present[:, None] if present.ndim == 1 else present
+    cells = np.broadcast_to(cells, values.shape)
+    if values.dtype.kind == "f":
+        cells = cells & ~np.isnan(values)
+    return Extracted(replace(spec, size=values.shape[1]), values, np.array(cells))
+
+
+def _stacked(cells: np.ndarray, present: np.ndarray, where: str, size: Any) -> np.ndarray:
+    """Lists of numbers as a matrix of float64 (float32 if all are), NaN where there is none."""
+    rows = np.flatnonzero(present)
+    found = []
+    for row in rows:
+        try:
+            one = np.asarray(cells[row])
+            one = one if one.dtype == np.float32 else one.astype(np.float64)
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"{where}, row {row}: expected a list of numbers, got {cells[row]!r:.60}."
+            ) from None
+        wanted = size or (len(found[0]) if found else None)
+        if one.ndim != 1 or (wanted is not None and len(one) != wanted):
+            raise ValueError(
+                f"{where}, row {row}: expected {wanted or 'a list of'} numbers, got shape "
+                f"{one.shape}; all rows of a vector have one length."
+            )
+        found.append(one)
+    if not found and size is None:
+        raise ValueError(f"{where}: no row has a vector; give its size in the schema.")
+    width = size or len(found[0])
+    dtype = np.float32 if found and all(one.dtype == np.float32 for one in found) else np.float64
+    values = np.full((len(cells), width), np.nan, dtype=dtype)
+    if found:
+        values[rows] = np.stack(found)
+    return values

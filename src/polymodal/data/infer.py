@@ -1,0 +1,207 @@
+"""What a column is, from its values: the rules by which a schema is inferred.
+
+======================  ===========================================================================
+values                  kind
+======================  ===========================================================================
+nothing in any row      left out
+truth values            category
+pandas categories       ordinal if ordered, else category
+dates                   number (days since 1970)
+strings                 an image if they are names of pictures that exist; text if they have three
+                        words on average and more than 20 (in short tables: half the rows)
+                        different ones; category up to 50 levels, or up to 1,000 if each comes
+                        twice on average; else left out (names, keys)
+whole numbers           left out if they count the rows; category up to 2 levels; ordinal up to
+                        20 if each comes twice on average; count if not below 0 and at least as
+                        spread as a Poisson count; else as other numbers
+other numbers           positive if above 0 with a long tail (skewness above 1, less in
+                        logarithms), else number
+lists, 1-D arrays       vector, if all have one length
+pictures                image (PIL, bytes that PIL opens, uint8 arrays of 2 or 3 axes)
+anything else           left out
+======================  ===========================================================================
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from polymodal.data.cells import is_date, numbers
+from polymodal.data.images import describe_images, holds_images
+from polymodal.data.names import free_name
+from polymodal.data.schema import DEFAULT_TOKENS, ColumnSpec, Level, ModalitySpec, Schema
+from polymodal.typing import ColumnKind
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
+
+FEW = 20
+"""Whole numbers with so many levels at most may be levels of an order."""
+MANY_LEVELS = 50
+MOST_LEVELS = 1000
+LARGEST_COUNT = 1e6
+_LOOKED_AT = 50
+"""So many pictures are opened to learn mode and size."""
+
+
+class LeftOutError(Exception):
+    """A column that can not be used; the reason is the message."""
+
+
+def infer_schema(frame: DataFrame, base: Path | None, origin: str) -> Schema:
+    """The schema of a frame: scalars form one table, the rest a modality each.
+
+    Raises:
+        ValueError: If no column can be used.
+    """
+    columns: list[ColumnSpec] = []
+    own: dict[str, ModalitySpec] = {}
+    ignored: dict[str, str] = {}
+    for label in frame.columns:
+        name = str(label)
+        try:
+            spec = infer_column(frame[label], name, base)
+        except LeftOutError as reason:
+            ignored[name] = str(reason)
+            continue
+        if isinstance(spec, ColumnSpec):
+            columns.append(spec)
+        else:
+            own[name] = spec
+    if not columns and not own:
+        said = "; ".join(f"{name}: {why}" for name, why in list(ignored.items())[:5])
+        raise ValueError(f"{origin}: no column can be used ({said}). Give a schema.")
+    table = {free_name("table", own): ModalitySpec("table", tuple(columns))} if columns else {}
+    return Schema({**table, **own}, ignored)
+
+
+def infer_column(
+    column: Series, name: str, base: Path | None = None, *, leave_out: bool = True
+) -> ColumnSpec | ModalitySpec:
+    """What one column is.
+
+    Arguments:
+        column: The values.
+        name: The name its specification gets.
+        base: The folder that names of pictures are relative to.
+        leave_out: Whether columns that look like keys are refused (else they are categories).
+
+    Raises:
+        LeftOutError: If the column can not be used, with the reason.
+    """
+    import pandas as pd
+
+    known = column[column.notna()]
+    dtype = column.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        levels = tuple(_level(one, name) for one in dtype.categories) or None
+        return ColumnSpec(name, "ordinal" if dtype.ordered else "category", levels)
+    if known.empty:
+        raise LeftOutError("no row has a value")
+    if is_date(column):
+        return ColumnSpec(name, "number")
+    if pd.api.types.is_bool_dtype(dtype):
+        return ColumnSpec(name, "category", (False, True))
+    if pd.api.types.is_numeric_dtype(dtype):
+        return _numeric(column, name, leave_out)
+    first = known.iloc[0]
+    if isinstance(first, list | tuple | np.ndarray) and np.ndim(first) == 1:
+        return _vector(known, name)
+    sample = known.iloc[:_LOOKED_AT].tolist()
+    pictures = holds_images(sample, base)
+    if pictures == "lost":
+        raise LeftOutError(f"names of pictures, none of which exists in {str(base or '.')!r}")
+    if pictures is not None:
+        mode, size = describe_images(sample, base)
+        return ModalitySpec("image", column=name, mode=mode, size=size)
+    if all(isinstance(one, str) for one in known):
+        return _strings(known.astype(object), name, leave_out)
+    if all(isinstance(one, bool | np.bool_) for one in known):
+        return ColumnSpec(name, "category", (False, True))
+    if all(isinstance(one, int | float | np.number) for one in known):
+        return _numeric(column, name, leave_out)
+    if all(isinstance(one, Level | np.number) for one in known):
+        return _category(known, name, leave_out)
+    raise LeftOutError(f"values of type {type(first).__name__}")
+
+
+def _level(value: Any, name: str) -> Level:
+    value = value.item() if isinstance(value, np.generic) else value
+    if not isinstance(value, Level):
+        raise LeftOutError(f"a category of type {type(value).__name__}")
+    return value
+
+
+def _sorted_levels(known: Series, name: str) -> tuple[Level, ...]:
+    levels = {_level(one, name) for one in known.unique()}
+    return tuple(sorted(levels, key=lambda one: (isinstance(one, str), one)))
+
+
+def _strings(known: Series, name: str, leave_out: bool) -> ColumnSpec | ModalitySpec:
+    n_rows, n_levels = len(known), known.nunique()
+    words = known.iloc[:1000].str.split().str.len().mean()
+    if words >= 3 and n_levels > min(FEW, n_rows / 2):
+        return ModalitySpec("text", column=name, tokens=DEFAULT_TOKENS)
+    return _category(known, name, leave_out)
+
+
+def _category(known: Series, name: str, leave_out: bool) -> ColumnSpec:
+    n_rows, n_levels = len(known), known.nunique()
+    if leave_out:
+        if n_levels == n_rows and n_rows >= 10:
+            raise LeftOutError("all values differ, like names or keys")
+        if n_levels > MANY_LEVELS and n_levels > n_rows / 2:
+            raise LeftOutError(f"{n_levels} different values in {n_rows} rows, like names or keys")
+        if n_levels > MOST_LEVELS:
+            raise LeftOutError(f"{n_levels} different values, too many for a category")
+    return ColumnSpec(name, "category", _sorted_levels(known, name))
+
+
+def _numeric(column: Series, name: str, leave_out: bool) -> ColumnSpec:
+    values = numbers(column, f"column {name!r}")
+    values = values[~np.isnan(values)]
+    # floats without a hole were meant as floats; with one, they may be whole numbers in disguise
+    is_float = getattr(column.dtype, "kind", "f") == "f" and column.notna().all()
+    if is_float or not np.array_equal(values, np.round(values)):
+        return ColumnSpec(name, _real_kind(values))
+    n_rows, levels = len(values), np.unique(values)
+    n_levels = len(levels)
+    counts_rows = n_levels == n_rows and n_rows >= 10 and np.ptp(levels) == n_rows - 1
+    if counts_rows and leave_out:
+        raise LeftOutError("counts the rows")
+    if 1 < n_levels <= FEW and n_levels <= n_rows / 2:
+        kind: ColumnKind = "category" if n_levels == 2 else "ordinal"
+        return ColumnSpec(name, kind, tuple(int(one) for one in levels))
+    spread = n_levels > 1 and values.var() >= values.mean()
+    if levels[0] >= 0 and levels[-1] <= LARGEST_COUNT and spread:
+        return ColumnSpec(name, "count")
+    return ColumnSpec(name, _real_kind(values))
+
+
+def _real_kind(values: np.ndarray) -> ColumnKind:
+    if values.min() <= 0 or len(values) < 10:
+        return "number"
+    plain, logs = _skewness(values), _skewness(np.log(values))
+    return "positive" if plain > 1 and abs(logs) < plain else "number"
+
+
+def _skewness(values: np.ndarray) -> float:
+    centred = values - values.mean()
+    sd = np.sqrt(np.square(centred).mean())
+    return float((centred**3).mean() / sd**3) if sd > 1e-12 * abs(values).max() else 0.0
+
+
+def _vector(known: Series, name: str) -> ModalitySpec:
+    sizes = {len(one) for one in known}
+    if len(sizes) > 1:
+        raise LeftOutError(f"lists of {len(sizes)} different lengths")
+    try:
+        np.asarray(known.iloc[0], dtype=np.float64)
+    except (TypeError, ValueError):
+        raise LeftOutError("lists of something else than numbers") from None
+    if sizes == {0}:
+        raise LeftOutError("lists without a value")
+    return ModalitySpec("vector", column=name, size=sizes.pop())

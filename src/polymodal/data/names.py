@@ -1,0 +1,33 @@
+"""Names that were meant: the nearest known one, and a name that is still free."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection
+
+
+def nearest(name: object, known: Collection[str]) -> str:
+    """A sentence that names the nearest known name, or lists the known ones if they are few.
+
+    Example:
+        >>> nearest("imgae", ["image", "table"])
+        " Did you mean 'image'?"
+    """
+    near = difflib.get_close_matches(str(name), list(known), n=1)
+    if near:
+        return f" Did you mean {near[0]!r}?"
+    shown = ", ".join(repr(one) for one in list(known)[:12])
+    more = f" and {len(known) - 12} more" if len(known) > 12 else ""
+    return f" Known: {shown or 'none'}{more}."
+
+
+def free_name(wanted: str, taken: Collection[str]) -> str:
+    """``wanted``, with underscores behind it until nobody has it.
+
+    Example:
+        >>> free_name("table", ["table", "table_"])
+        'table__'
+    """
+    while wanted in taken:
+        wanted += "_"
+    return wanted

@@ -1,0 +1,317 @@
+"""Where raw values live: the caller's frame or arrays, read column by column, never changed."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from polymodal.data.cells import emptied
+from polymodal.data.names import nearest
+from polymodal.data.schema import ModalitySpec, Schema
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Index, Series
+
+RowIndex = slice | np.ndarray
+
+
+class Column(NamedTuple):
+    """The raw cells of one column or array, with the rows where something is there, (N,)."""
+
+    values: Any
+    present: np.ndarray
+
+
+class Rows(ABC):
+    """Rows of raw data behind one face, whether they came as a frame or as arrays."""
+
+    origin: str
+    base: Path | None
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def take(self, rows: RowIndex) -> Rows:
+        """Some rows."""
+
+    @abstractmethod
+    def select(self, schema: Schema) -> Rows:
+        """Only what a schema names."""
+
+    @abstractmethod
+    def has(self, name: str) -> bool:
+        """Whether there is a column or array of that name."""
+
+    @abstractmethod
+    def native(self) -> Any:
+        """What the caller handed in, in its own container."""
+
+    @abstractmethod
+    def index(self) -> Index:
+        """The index that frames made from these rows have."""
+
+    @abstractmethod
+    def column(self, name: str) -> Column | None:
+        """The cells of one column or array that is no frame; None if there is none."""
+
+    @abstractmethod
+    def with_values(
+        self, name: str, spec: ModalitySpec, old: Any, new: Any, present: np.ndarray
+    ) -> Rows:
+        """The rows with other values of one modality."""
+
+    @abstractmethod
+    def series(self, modality: str, name: str) -> Series | None:
+        """One column of a table; None if there is none."""
+
+    @abstractmethod
+    def known(self) -> list[str]:
+        """Names of all columns or arrays."""
+
+    def table(self, name: str, spec: ModalitySpec, absent_ok: bool = True) -> DataFrame:
+        """The columns of a table modality, in the schema's order.
+
+        Columns that are not there are full of NaN, or refused if ``absent_ok`` is false.
+        """
+        import pandas as pd
+
+        columns: dict[str, Any] = {}
+        for column in spec.columns:
+            found = self.series(name, column.name)
+            if found is None:
+                if not absent_ok:
+                    raise ValueError(
+                        f"{self.origin}: the schema has a column {column.name!r} that is not "
+                        f"there.{nearest(column.name, self.known())}"
+                    )
+                found = pd.Series(np.full(len(self), np.nan), index=self.index())
+            columns[column.name] = found
+        # keys keep two columns apart whatever their own names were
+        return pd.concat(columns, axis=1)
+
+
+@dataclass(frozen=True)
+class FrameRows(Rows):
+    """Rows of a pandas frame.
+
+    Arguments:
+        frame: The frame, held as it is.
+        origin: What errors call it: a file's name, or ``frame``.
+        base: The folder that paths of pictures are relative to.
+    """
+
+    frame: DataFrame
+    origin: str = "frame"
+    base: Path | None = None
+
+    def __post_init__(self) -> None:
+        names = [str(label) for label in self.frame.columns]
+        if len(set(names)) < len(names):
+            twice = next(one for i, one in enumerate(names) if one in names[:i])
+            raise ValueError(
+                f"{self.origin}: column {twice!r} stands twice; rename or drop one of the two."
+            )
+        object.__setattr__(self, "_labels", dict(zip(names, self.frame.columns, strict=True)))
+
+    _labels: Mapping[str, Any] = None  # type: ignore[assignment]
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def take(self, rows: RowIndex) -> FrameRows:
+        return FrameRows(self.frame.iloc[rows], self.origin, self.base)
+
+    def select(self, schema: Schema) -> FrameRows:
+        used = {one for spec in schema.modalities.values() for one in spec.sources}
+        labels = [label for name, label in self._labels.items() if name in used]
+        return FrameRows(self.frame[labels], self.origin, self.base)
+
+    def has(self, name: str) -> bool:
+        return name in self._labels
+
+    def known(self) -> list[str]:
+        return list(self._labels)
+
+    def native(self) -> DataFrame:
+        return self.frame.copy()
+
+    def index(self) -> Index:
+        return self.frame.index
+
+    def series(self, modality: str, name: str) -> Series | None:
+        return self.frame[self._labels[name]] if name in self._labels else None
+
+    def column(self, name: str) -> Column | None:
+        if name not in self._labels:
+            return None
+        column = self.frame[self._labels[name]]
+        return Column(column.to_numpy(dtype=object), column.notna().to_numpy(dtype=bool))
+
+    def with_values(
+        self, name: str, spec: ModalitySpec, old: Any, new: Any, present: np.ndarray
+    ) -> FrameRows:
+        frame = self.frame.copy(deep=False)
+        if spec.kind == "table":
+            for column in new.columns:
+                frame[self._labels.get(column, column)] = new[column].array
+            return FrameRows(frame, self.origin, self.base)
+        label = self._labels.get(spec.sources[0], spec.sources[0])
+        cells = np.full(len(self), None, dtype=object)
+        if spec.kind == "vector":
+            for row in np.flatnonzero(present.any(1)):
+                cells[row] = new[row]
+        else:
+            cells[:] = list(new)
+        same = np.zeros(len(self), dtype=bool)
+        if spec.kind == "vector" and old is not None:
+            same = ((new == old) | (np.isnan(new) & np.isnan(old))).all(1)
+        elif old is not None:
+            # the very picture that was decoded from a path stands for that path
+            same = np.fromiter((a is b for a, b in zip(new, old, strict=True)), dtype=bool)
+        if same.any():
+            cells[same] = frame[label].to_numpy(dtype=object)[same]
+        frame[label] = _like(cells, frame[label] if label in frame.columns else None)
+        return FrameRows(frame, self.origin, self.base)
+
+
+def _like(cells: np.ndarray, before: Series | None) -> Any:
+    """Strings keep the string dtype that the column had; all else is a column of objects."""
+    import pandas as pd
+
+    if before is not None and isinstance(before.dtype, pd.StringDtype):
+        return pd.array(cells, dtype=before.dtype)
+    return cells
+
+
+@dataclass(frozen=True)
+class ArrayRows(Rows):
+    """Rows of arrays (or frames) by name, all of one length.
+
+    Arguments:
+        arrays: Name -> array (N, ...), array of objects (N,), or frame of N rows.
+        given: Name -> bool (N,) or (N, P), where the caller said what is there.
+        origin: What errors call them.
+    """
+
+    arrays: Mapping[str, Any]
+    given: Mapping[str, np.ndarray]
+    origin: str = "arrays"
+    base: Path | None = None
+
+    def __len__(self) -> int:
+        return len(next(iter(self.arrays.values()), ()))
+
+    def take(self, rows: RowIndex) -> ArrayRows:
+        arrays = {
+            name: array.iloc[rows] if hasattr(array, "iloc") else array[rows]
+            for name, array in self.arrays.items()
+        }
+        return replace(
+            self, arrays=arrays, given={name: mask[rows] for name, mask in self.given.items()}
+        )
+
+    def select(self, schema: Schema) -> ArrayRows:
+        used = {one for spec in schema.modalities.values() for one in spec.sources}
+        used |= set(schema.names)
+        return replace(
+            self,
+            arrays={name: one for name, one in self.arrays.items() if name in used},
+            given={name: one for name, one in self.given.items() if name in used},
+        )
+
+    def has(self, name: str) -> bool:
+        return name in self.arrays or any(
+            name in map(str, one.columns) for one in self.arrays.values() if hasattr(one, "iloc")
+        )
+
+    def known(self) -> list[str]:
+        frames = [one for one in self.arrays.values() if hasattr(one, "iloc")]
+        return [*self.arrays, *(str(c) for frame in frames for c in frame.columns)]
+
+    def native(self) -> dict[str, Any]:
+        return {name: array.copy() for name, array in self.arrays.items()}
+
+    def index(self) -> Index:
+        import pandas as pd
+
+        frames = [one for one in self.arrays.values() if hasattr(one, "iloc")]
+        return frames[0].index if frames else pd.RangeIndex(len(self))
+
+    def series(self, modality: str, name: str) -> Series | None:
+        import pandas as pd
+
+        array = self.arrays.get(modality)
+        if hasattr(array, "iloc"):
+            labels = {str(label): label for label in array.columns}
+            if name in labels:
+                column = array[labels[name]].set_axis(self.index())
+                mask = self.given.get(modality)
+                if mask is None:
+                    return column
+                place = list(labels).index(name)
+                return emptied(column, mask if mask.ndim == 1 else mask[:, place])
+        array = self.arrays.get(name)
+        if array is None or hasattr(array, "iloc") or array.ndim != 1:
+            return None
+        column = pd.Series(array, index=self.index())
+        mask = self.given.get(name)
+        return column if mask is None else emptied(column, mask)
+
+    def column(self, name: str) -> Column | None:
+        array = self.arrays.get(name)
+        if array is None or hasattr(array, "iloc"):
+            return None
+        mask = self.given.get(name)
+        there = np.ones(len(self), dtype=bool) if mask is None else mask
+        if array.dtype == object or array.dtype.kind in "UT":
+            there = there & ~_is_nothing(array)
+        return Column(array, there)
+
+    def with_values(
+        self, name: str, spec: ModalitySpec, old: Any, new: Any, present: np.ndarray
+    ) -> ArrayRows:
+        arrays, given = dict(self.arrays), dict(self.given)
+        if spec.kind != "table":
+            source = spec.sources[0]
+            arrays[source], given[source] = new, present
+            return replace(self, arrays=arrays, given=given)
+        if hasattr(arrays.get(name), "iloc"):
+            frame = arrays[name].copy(deep=False)
+            labels = {str(label): label for label in frame.columns}
+            before = given.pop(name, None)
+            for place, column in enumerate(labels):
+                if column in new.columns:
+                    frame[labels[column]] = new[column].array
+                elif before is not None:
+                    mask = before if before.ndim == 1 else before[:, place]
+                    frame[labels[column]] = emptied(frame[labels[column]], mask)
+            arrays[name] = frame
+            return replace(self, arrays=arrays, given=given)
+        for column in new.columns:
+            values = new[column].to_numpy()
+            there = new[column].notna().to_numpy(dtype=bool)
+            dtype = arrays[column].dtype if column in arrays else values.dtype
+            if dtype.kind in "iub" and not there.all():
+                # no room for a hole: zero under the mask that says so
+                values = new[column].fillna(0).to_numpy()
+            arrays[column] = values.astype(dtype) if dtype.kind != "U" else values.astype(object)
+            given[column] = there
+        return replace(self, arrays=arrays, given=given)
+
+
+def _is_nothing(array: np.ndarray) -> np.ndarray:
+    """Where an array of objects or strings holds None or NaN; (N,)."""
+    import pandas as pd
+
+    if array.dtype != object:
+        return np.zeros(len(array), dtype=bool)
+    found = (
+        one is None or one is pd.NA or (isinstance(one, float) and np.isnan(one)) for one in array
+    )
+    return np.fromiter(found, dtype=bool, count=len(array))

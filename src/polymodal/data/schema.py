@@ -1,0 +1,408 @@
+"""The schema: which columns form a modality, and of what kind each is.
+
+A schema is a value: methods that edit return a new one. It says nothing of the data's numbers
+(those belong to the codec) but the levels of categories and the sizes of pictures and vectors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal, get_args
+
+from polymodal.data.names import free_name, nearest
+from polymodal.typing import COLUMN_KINDS, ColumnKind
+
+ModalityKind = Literal["table", "image", "text", "vector"]
+MODALITY_KINDS: tuple[str, ...] = get_args(ModalityKind)
+KINDS: tuple[str, ...] = (*COLUMN_KINDS, "image", "text", "vector")
+"""What a column may be: a kind of a table's column, or a modality of its own."""
+
+IMAGE_MODES = {"L": 1, "RGB": 3}
+"""Mode of a picture -> its channels."""
+
+DEFAULT_TOKENS = 32
+
+Level = str | int | float | bool
+
+
+@dataclass(frozen=True)
+class ColumnSpec:
+    """One column of a table.
+
+    Arguments:
+        name: The column's name, as a string.
+        kind: ``number``, ``positive``, ``count``, ``ordinal`` or ``category``.
+        levels: The values an ordinal (in their order) or category column may have; None takes
+            them, sorted, from the training rows.
+        missing: Share of rows without a value, where it is known; not part of what is compared
+            or saved.
+    """
+
+    name: str
+    kind: ColumnKind = "number"
+    levels: tuple[Level, ...] | None = None
+    missing: float | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        where = f"schema, column {self.name!r}"
+        if not isinstance(self.name, str) or not self.name:
+            raise ValueError(f"schema: a column's name must be a string, got {self.name!r}.")
+        if self.kind not in COLUMN_KINDS:
+            raise ValueError(
+                f"{where}: kind must be one of {', '.join(COLUMN_KINDS)}, got {self.kind!r}."
+                f"{nearest(self.kind, COLUMN_KINDS)}"
+            )
+        if self.levels is None:
+            return
+        if self.kind not in ("ordinal", "category"):
+            raise ValueError(
+                f"{where}: a {self.kind} column has no levels; "
+                "remove them or make it ordinal or category."
+            )
+        object.__setattr__(self, "levels", _checked_levels(self.levels, where))
+
+
+def _checked_levels(levels: Sequence[Level], where: str) -> tuple[Level, ...]:
+    if isinstance(levels, str) or not isinstance(levels, Sequence) or not levels:
+        raise ValueError(f"{where}: levels must be a list of at least one value, got {levels!r}.")
+    for level in levels:
+        if not isinstance(level, Level):
+            raise ValueError(
+                f"{where}: a level must be a string, a number or a truth value, got {level!r}."
+            )
+    if len(set(levels)) < len(levels):
+        twice = next(one for i, one in enumerate(levels) if one in levels[:i])
+        raise ValueError(f"{where}: level {twice!r} is listed twice; list each level once.")
+    return tuple(levels)
+
+
+@dataclass(frozen=True)
+class ModalitySpec:
+    """One modality.
+
+    Arguments:
+        kind: ``table``, ``image``, ``text`` or ``vector``.
+        columns: The columns of a table.
+        column: For the other kinds: the frame's column or the array's name with the raw values.
+        mode: Images: ``L`` (grey) or ``RGB``.
+        size: Images: (height, width) in pixels. Vectors: how many numbers.
+        tokens: Texts: most tokens of a row that are kept, the end token counted.
+        missing: Share of rows that have nothing of it, where known; not compared, not saved.
+    """
+
+    kind: ModalityKind
+    columns: tuple[ColumnSpec, ...] = ()
+    column: str | None = None
+    mode: str | None = None
+    size: tuple[int, int] | int | None = None
+    tokens: int | None = None
+    missing: float | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.kind not in MODALITY_KINDS:
+            raise ValueError(
+                f"kind must be one of {', '.join(MODALITY_KINDS)}, got {self.kind!r}."
+                f"{nearest(self.kind, MODALITY_KINDS)}"
+            )
+        if self.kind == "table":
+            self._check_table()
+        elif not isinstance(self.column, str) or not self.column:
+            raise ValueError(
+                f"a modality of kind {self.kind} needs `column`, the name of the column or array "
+                f"that has it; got {self.column!r}."
+            )
+        for name, owner in (("mode", "image"), ("tokens", "text")):
+            if getattr(self, name) is not None and self.kind != owner:
+                raise ValueError(f"`{name}` belongs to kind {owner}, not to {self.kind}.")
+        if self.columns and self.kind != "table":
+            raise ValueError(f"`columns` belongs to kind table, not to {self.kind}.")
+        self._check_sizes()
+
+    def _check_table(self) -> None:
+        if not self.columns:
+            raise ValueError("a table needs at least one column.")
+        names = [column.name for column in self.columns]
+        if len(set(names)) < len(names):
+            twice = next(one for i, one in enumerate(names) if one in names[:i])
+            raise ValueError(f"column {twice!r} is listed twice; list each column once.")
+        if self.column is not None or self.size is not None:
+            raise ValueError("a table has `columns`, neither `column` nor `size`.")
+
+    def _check_sizes(self) -> None:
+        if self.kind == "image":
+            if self.mode is not None and self.mode not in IMAGE_MODES:
+                raise ValueError(f"mode must be L (grey) or RGB, got {self.mode!r}.")
+            if self.size is not None:
+                pair = tuple(self.size) if isinstance(self.size, Sequence) else ()
+                if len(pair) != 2 or not all(_is_size(one) for one in pair):
+                    raise ValueError(
+                        f"an image's size must be [height, width] in pixels, got {self.size!r}."
+                    )
+                object.__setattr__(self, "size", pair)
+        elif self.kind == "vector":
+            if self.size is not None and not _is_size(self.size):
+                raise ValueError(f"a vector's size must be a number of values, got {self.size!r}.")
+        elif self.size is not None:
+            raise ValueError(f"`size` belongs to kinds image and vector, not to {self.kind}.")
+        if self.tokens is not None and (not _is_size(self.tokens) or self.tokens < 2):
+            raise ValueError(f"tokens must be a whole number of at least 2, got {self.tokens!r}.")
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The columns or arrays that this modality is read from."""
+        if self.kind == "table":
+            return tuple(column.name for column in self.columns)
+        return (str(self.column),)
+
+
+def _is_size(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Modalities by name, and the columns that are left out with the reason.
+
+    Example:
+        >>> schema = Schema(
+        ...     {
+        ...         "table": ModalitySpec(
+        ...             "table", (ColumnSpec("age"), ColumnSpec("sex", "category", ("f", "m")))
+        ...         ),
+        ...         "note": ModalitySpec("text", column="note", tokens=16),
+        ...     }
+        ... )
+        >>> print(schema.set("age", kind="count"))
+        modality  kind   column  column kind  detail      missing
+        table     table  age     count
+                         sex     category     2 levels
+        note      text                        16 tokens
+    """
+
+    modalities: Mapping[str, ModalitySpec]
+    ignored: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, spec in self.modalities.items():
+            if not isinstance(name, str) or not name:
+                raise ValueError(f"schema: a modality's name must be a string, got {name!r}.")
+            if not isinstance(spec, ModalitySpec):
+                raise TypeError(
+                    f"schema, modality {name!r}: expected a ModalitySpec, "
+                    f"got {type(spec).__name__}."
+                )
+        object.__setattr__(self, "modalities", dict(self.modalities))
+        object.__setattr__(self, "ignored", dict(self.ignored))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The modalities' names, in order."""
+        return tuple(self.modalities)
+
+    def __getitem__(self, name: str) -> ModalitySpec:
+        if name not in self.modalities:
+            raise ValueError(f"schema: no modality {name!r}.{nearest(name, self.names)}")
+        return self.modalities[name]
+
+    def __iter__(self):  # noqa: ANN204
+        return iter(self.modalities)
+
+    def __len__(self) -> int:
+        return len(self.modalities)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.modalities
+
+    def select(self, names: Sequence[str]) -> Schema:
+        """The schema of some modalities only, in the order of ``names``."""
+        return Schema({name: self[name] for name in names}, self.ignored)
+
+    def set(
+        self,
+        name: str,
+        *,
+        kind: str | None = None,
+        modality: str | None = None,
+        levels: Sequence[Level] | None = None,
+        mode: str | None = None,
+        size: Sequence[int] | int | None = None,
+        tokens: int | None = None,
+    ) -> Schema:
+        """A new schema in which one column is something else.
+
+        Arguments:
+            name: The column (one that is ignored too, which brings it back).
+            kind: Its new kind: ``number``, ``positive``, ``count``, ``ordinal``, ``category``,
+                ``image``, ``text`` or ``vector``; None leaves it.
+            modality: The modality it goes to; a scalar column joins or opens a table of that
+                name, the other kinds are renamed to it. None leaves scalars in their table (or
+                brings them into ``table``) and names the others like the column.
+            levels: Levels of an ordinal or category column, in their order.
+            mode: Images: ``L`` or ``RGB``.
+            size: Images: (height, width). Vectors: how many numbers.
+            tokens: Texts: most tokens that are kept.
+
+        Raises:
+            ValueError: If there is no such column, or the setting does not fit the kind.
+        """
+        home, old = self._find(name)
+        known = old.kind if old else None
+        wanted = kind or known
+        if wanted not in KINDS:
+            raise ValueError(
+                f"schema, column {name!r}: kind must be one of {', '.join(KINDS)}, got {wanted!r}."
+                f"{nearest(wanted, KINDS)}"
+            )
+        pair = tuple(size) if isinstance(size, Sequence) else size
+        settings = {"mode": mode, "size": pair, "tokens": tokens}
+        given = {key: value for key, value in settings.items() if value is not None}
+        if wanted in COLUMN_KINDS:
+            if given:
+                raise ValueError(
+                    f"schema, column {name!r}: `{next(iter(given))}` does not fit a {wanted}."
+                )
+            new = ColumnSpec(name, wanted, None if levels is None else tuple(levels))  # type: ignore[arg-type]
+            if isinstance(old, ColumnSpec) and old.kind == wanted and levels is None:
+                new = old
+            return self._with_column(new, home, modality)
+        if levels is not None:
+            raise ValueError(f"schema, column {name!r}: levels do not fit the kind {wanted}.")
+        source = old.column if isinstance(old, ModalitySpec) else name
+        if isinstance(old, ModalitySpec) and old.kind == wanted:
+            given = {"mode": old.mode, "size": old.size, "tokens": old.tokens, **given}
+        try:
+            spec = ModalitySpec(wanted, column=source, **given)  # type: ignore[arg-type]
+        except ValueError as fault:
+            raise ValueError(f"schema, column {name!r}: {fault}") from None
+        return self._with_modality(spec, name, home, modality)
+
+    def ignore(self, name: str, reason: str = "left out by request") -> Schema:
+        """A new schema without one column."""
+        home, _ = self._find(name)
+        modalities = self._without(name, home)
+        return Schema(modalities, {**self.ignored, name: reason})
+
+    def _find(self, name: str) -> tuple[str | None, ColumnSpec | ModalitySpec | None]:
+        """The modality that holds a column, and its specification; both None if ignored."""
+        found: list[tuple[str, ColumnSpec | ModalitySpec]] = []
+        for home, spec in self.modalities.items():
+            if spec.kind != "table":
+                found += [(home, spec)] if name in (home, spec.column) else []
+            else:
+                found += [(home, column) for column in spec.columns if column.name == name]
+        if len(found) > 1:
+            homes = ", ".join(repr(home) for home, _ in found)
+            raise ValueError(f"schema: {name!r} stands in the modalities {homes}; rename one.")
+        if found:
+            return found[0]
+        if name in self.ignored:
+            return None, None
+        if name in self.modalities:
+            raise ValueError(f"schema: {name!r} is a table; name one of its columns instead.")
+        every = [one for spec in self.modalities.values() for one in spec.sources]
+        raise ValueError(f"schema: no column {name!r}.{nearest(name, [*every, *self.ignored])}")
+
+    def _without(self, name: str, home: str | None) -> dict[str, ModalitySpec]:
+        modalities = dict(self.modalities)
+        if home is None:
+            return modalities
+        spec = modalities[home]
+        kept = tuple(column for column in spec.columns if column.name != name)
+        if kept:
+            modalities[home] = replace(spec, columns=kept)
+        else:
+            del modalities[home]
+        return modalities
+
+    def _with_column(self, column: ColumnSpec, home: str | None, modality: str | None) -> Schema:
+        in_table = home is not None and self.modalities[home].kind == "table"
+        if in_table and modality in (None, home):
+            spec = self.modalities[home]
+            columns = tuple(column if c.name == column.name else c for c in spec.columns)
+            return replace(
+                self, modalities={**self.modalities, home: replace(spec, columns=columns)}
+            )
+        modalities = self._without(column.name, home)
+        goal = modality
+        if goal is None:
+            tables = [one for one, spec in modalities.items() if spec.kind == "table"]
+            goal = tables[0] if tables else free_name("table", modalities)
+        if goal in modalities and modalities[goal].kind != "table":
+            raise ValueError(
+                f"schema: modality {goal!r} is of kind {modalities[goal].kind}; "
+                f"a {column.kind} column goes into a table. Choose another name."
+            )
+        before = modalities[goal].columns if goal in modalities else ()
+        modalities[goal] = ModalitySpec("table", (*before, column))
+        return Schema(modalities, self._still_ignored(column.name))
+
+    def _with_modality(
+        self, spec: ModalitySpec, name: str, home: str | None, modality: str | None
+    ) -> Schema:
+        was_own = home is not None and self.modalities[home].kind != "table"
+        goal = modality or (home if was_own and home is not None else name)
+        rest = self._without(name, home)
+        if goal in rest:
+            raise ValueError(f"schema: there is a modality {goal!r} already; choose another name.")
+        if not was_own:
+            return Schema({**rest, goal: spec}, self._still_ignored(name))
+        # renamed or changed in its place: the order of modalities is kept
+        return replace(
+            self,
+            modalities={
+                (goal if one == home else one): (spec if one == home else old)
+                for one, old in self.modalities.items()
+            },
+        )
+
+    def _still_ignored(self, name: str) -> dict[str, str]:
+        return {one: why for one, why in self.ignored.items() if one != name}
+
+    def __str__(self) -> str:
+        from polymodal.data.schema_file import schema_as_text
+
+        return schema_as_text(self)
+
+    def to_yaml(self) -> str:
+        """The schema as YAML, to be edited and loaded again."""
+        from polymodal.data.schema_file import schema_to_yaml
+
+        return schema_to_yaml(self)
+
+    def save(self, path: str | Path) -> None:
+        """Write the schema as YAML."""
+        Path(path).write_text(self.to_yaml(), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | Path) -> Schema:
+        """Read a schema from a YAML file.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If it is no schema; the sentence names the key and what to do.
+        """
+        from polymodal.data.schema_file import schema_from_yaml
+
+        path = Path(path)
+        if not path.is_file():
+            raise FileNotFoundError(f"There is no schema file {str(path)!r}.")
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as fault:
+            raise ValueError(f"{path.name}: a schema is UTF-8 text; {fault}.") from None
+        return schema_from_yaml(text, path.name)
+
+    @classmethod
+    def from_dict(cls, config: object, where: str = "schema") -> Schema:
+        """The inverse of :meth:`to_dict`, validated."""
+        from polymodal.data.schema_file import schema_from_dict
+
+        return schema_from_dict(config, where)
+
+    def to_dict(self) -> dict:
+        """The schema as plain lists and dictionaries, for JSON or YAML."""
+        from polymodal.data.schema_file import schema_to_dict
+
+        return schema_to_dict(self)

@@ -1,0 +1,206 @@
+"""A schema as YAML (to be edited by people) and as text (to be read by them)."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+from polymodal.data.names import nearest
+from polymodal.data.schema import ColumnSpec, ModalitySpec, Schema
+
+FORMAT = 1
+_KEYS = {
+    "table": ("kind", "columns"),
+    "image": ("kind", "column", "mode", "size"),
+    "text": ("kind", "column", "tokens"),
+    "vector": ("kind", "column", "size"),
+}
+
+
+def schema_to_dict(schema: Schema) -> dict[str, Any]:
+    """Plain lists and dictionaries, in the form of the YAML file."""
+    modalities: dict[str, Any] = {}
+    for name, spec in schema.modalities.items():
+        entry: dict[str, Any] = {"kind": spec.kind}
+        if spec.kind == "table":
+            entry["columns"] = {column.name: _column_to_dict(column) for column in spec.columns}
+        for key in _KEYS[spec.kind][1:]:
+            value = getattr(spec, key)
+            if key != "columns" and value is not None:
+                entry[key] = list(value) if isinstance(value, tuple) else value
+        modalities[name] = entry
+    return {"format": FORMAT, "modalities": modalities, "ignored": dict(schema.ignored)}
+
+
+def _column_to_dict(column: ColumnSpec) -> dict[str, Any]:
+    entry: dict[str, Any] = {"kind": column.kind}
+    if column.levels is not None:
+        entry["levels"] = list(column.levels)
+    return entry
+
+
+def schema_from_dict(config: object, where: str = "schema") -> Schema:
+    """The inverse of :func:`schema_to_dict`.
+
+    Raises:
+        ValueError: One sentence that names the key at fault and what to do.
+    """
+    top = _mapping(config, where, ("format", "modalities", "ignored"))
+    if top.get("format", FORMAT) != FORMAT:
+        raise ValueError(
+            f"{where}: format {top['format']!r} is not known here (this version reads format "
+            f"{FORMAT}); update polymodal or write the schema anew."
+        )
+    if not top.get("modalities"):
+        raise ValueError(f"{where}: `modalities` must name at least one modality.")
+    modalities = {
+        name: _modality(name, entry, where)
+        for name, entry in _mapping(top["modalities"], f"{where}, modalities").items()
+    }
+    ignored = _mapping(top.get("ignored") or {}, f"{where}, ignored")
+    for name, reason in ignored.items():
+        if not isinstance(reason, str):
+            raise ValueError(
+                f"{where}, ignored, {name!r}: expected a reason in words, got {reason!r}."
+            )
+    return Schema(modalities, ignored)
+
+
+def _modality(name: str, entry: object, where: str) -> ModalitySpec:
+    where = f"{where}, modality {name!r}"
+    got = _mapping(entry, where)
+    kind = got.get("kind")
+    if kind not in _KEYS:
+        raise ValueError(
+            f"{where}: kind must be one of {', '.join(_KEYS)}, got {kind!r}.{nearest(kind, _KEYS)}"
+        )
+    _mapping(entry, where, _KEYS[kind])
+    settings: dict[str, Any] = {key: got[key] for key in _KEYS[kind][1:] if key in got}
+    try:
+        if kind == "table":
+            columns = _mapping(settings.get("columns") or {}, f"{where}, columns")
+            settings["columns"] = tuple(_column(one, said, where) for one, said in columns.items())
+        if isinstance(settings.get("size"), list):
+            settings["size"] = tuple(settings["size"])
+        return ModalitySpec(kind, **settings)
+    except ValueError as fault:
+        said = str(fault)
+        raise ValueError(said if said.startswith(where) else f"{where}: {said}") from None
+
+
+def _column(name: str, entry: object, where: str) -> ColumnSpec:
+    where = f"{where}, column {name!r}"
+    got = _mapping(entry, where, ("kind", "levels"))
+    levels = got.get("levels")
+    try:
+        return ColumnSpec(
+            name, got.get("kind", "number"), tuple(levels) if isinstance(levels, list) else levels
+        )
+    except ValueError as fault:
+        said = str(fault).partition(": ")[2]
+        raise ValueError(f"{where}: {said}") from None
+
+
+def _mapping(value: object, where: str, known: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The value itself, if it is a mapping from strings, with known keys only."""
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{where}: expected names with entries below them, got {value!r}.")
+    for key in value:
+        if not isinstance(key, str):
+            raise ValueError(
+                f"{where}: a name must be a string, got {key!r} ({type(key).__name__}); "
+                f'put it in quotes: "{key}".'
+            )
+        if known and key not in known:
+            raise ValueError(f"{where}: unknown key {key!r}.{nearest(key, known)}")
+    return dict(value)
+
+
+def schema_to_yaml(schema: Schema) -> str:
+    """The schema as YAML with the order of modalities and columns kept."""
+    import yaml
+
+    return yaml.safe_dump(
+        schema_to_dict(schema), sort_keys=False, allow_unicode=True, default_flow_style=None
+    )
+
+
+def schema_from_yaml(text: str, where: str = "schema") -> Schema:
+    """Read a schema from YAML text.
+
+    Raises:
+        ValueError: If the text is no YAML, has a name twice, or is no schema.
+    """
+    import yaml
+
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        _refuse_doubled_names(root, where, set())
+        config = yaml.safe_load(text)
+    except yaml.YAMLError as fault:
+        said = " ".join(str(fault).split())
+        raise ValueError(f"{where}: this is no YAML that can be read: {said}.") from None
+    return schema_from_dict(config, where)
+
+
+def _refuse_doubled_names(node: Any, where: str, seen: set[int]) -> None:
+    """YAML takes the last of two equal names without a word; here that is a fault."""
+    import yaml
+
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for one in node.value:
+            _refuse_doubled_names(one, where, seen)
+    if not isinstance(node, yaml.MappingNode):
+        return
+    names: set[Hashable] = set()
+    for key, value in node.value:
+        name = key.value if isinstance(key.value, str) else None
+        if name is not None and name in names:
+            line = key.start_mark.line + 1
+            raise ValueError(f"{where}, line {line}: the name {name!r} stands twice; rename one.")
+        names.add(name)
+        _refuse_doubled_names(value, where, seen)
+
+
+def schema_as_text(schema: Schema) -> str:
+    """A table for people: a line a column, and what is ignored below."""
+    lines = [("modality", "kind", "column", "column kind", "detail", "missing")]
+    for name, spec in schema.modalities.items():
+        if spec.kind != "table":
+            column = "" if spec.column == name else str(spec.column)
+            lines.append((name, spec.kind, column, "", _detail(spec), _share(spec.missing)))
+            continue
+        for i, column in enumerate(spec.columns):
+            first = (name, spec.kind) if i == 0 else ("", "")
+            detail = f"{len(column.levels)} levels" if column.levels else ""
+            missing = _share(column.missing)
+            lines.append((*first, column.name, column.kind, detail, missing))
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    text = [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    ]
+    if schema.ignored:
+        text.append("left out:")
+        text += [f"  {name}: {why}" for name, why in schema.ignored.items()]
+    return "\n".join(text)
+
+
+def _detail(spec: ModalitySpec) -> str:
+    if spec.kind == "image":
+        size = "x".join(str(one) for one in spec.size) if isinstance(spec.size, tuple) else ""
+        return f"{spec.mode or ''} {size}".strip()
+    if spec.kind == "vector":
+        return f"{spec.size} numbers" if spec.size else ""
+    return f"{spec.tokens} tokens" if spec.tokens else ""
+
+
+def _share(missing: float | None) -> str:
+    if missing is None:
+        return ""
+    if 0 < missing < 0.001:
+        return "<0.1 %"
+    return f"{100 * missing:.1f} %" if missing else "none"

@@ -1,0 +1,359 @@
+"""From files, frames and arrays to data.
+
+What happens with input that is out of the ordinary (each line is tested):
+
+==================================  ===============================================================
+input                               outcome
+==================================  ===============================================================
+no rows, or no columns              ``ValueError``
+a single row                        works; kinds are guessed from one value
+a row with nothing                  kept, absent everywhere
+a column or modality nobody has     a frame's column is left out with a note; an array stays, absent
+                                    in every row
+names such as ``type`` or ``a.b``   work; names are data, never attributes
+two columns of one name             ``ValueError`` that names it (in the file's header too)
+an infinite number                  ``ValueError`` that names row and column; NaN is a missing cell
+arrays of different lengths         ``ValueError`` that names them
+``present`` of the wrong shape      ``ValueError`` that names the modality
+no such file                        ``FileNotFoundError``
+a suffix that is not known          ``ValueError`` that lists the known ones
+a damaged file                      ``ValueError`` that names it
+a picture that does not open        ``ValueError`` that names file, column and row
+a column the schema has, not the    ``ValueError`` with the nearest name; when a fitted codec reads
+data                                new data, such cells are absent
+a column the data have, not the     ignored
+schema
+a category not seen in training     ``ValueError`` that names row and column, or missing
+                                    (``encode(unseen="missing")``)
+==================================  ===============================================================
+
+Rows are counted from 0.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from polymodal.data.dataset import MultimodalData
+from polymodal.data.images import array_layout, describe_images, holds_images
+from polymodal.data.infer import LeftOutError, infer_column, infer_schema
+from polymodal.data.names import nearest
+from polymodal.data.rows import ArrayRows, FrameRows
+from polymodal.data.schema import DEFAULT_TOKENS, KINDS, ColumnSpec, ModalitySpec, Schema
+from polymodal.typing import COLUMN_KINDS
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+_READERS = (".csv", ".csv.gz", ".tsv", ".parquet", ".pq")
+FEW_LABELS = 100
+"""An array of whole numbers with so many different ones at most is a label: a category."""
+
+
+def read(
+    source: str | Path | DataFrame, schema: Schema | str | Path | None = None
+) -> MultimodalData:
+    """Read a table: CSV, Parquet or a pandas frame.
+
+    Arguments:
+        source: A path ending in .csv, .csv.gz, .tsv, .parquet or .pq, or a frame. Paths of
+            pictures in it are relative to the file's folder (for a frame: to the working folder).
+        schema: What the columns are, or the YAML file that says so; inferred if None.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the table can not be read or does not fit the schema.
+    """
+    if isinstance(source, str | Path):
+        path = Path(source)
+        rows = FrameRows(_read_file(path), path.name, path.parent)
+    else:
+        import pandas as pd
+
+        if isinstance(source, MultimodalData):
+            raise TypeError("read takes a path or a frame; these are data already.")
+        if not isinstance(source, pd.DataFrame):
+            raise TypeError(
+                f"read takes a path or a pandas frame, got {type(source).__name__}; for arrays "
+                "use from_arrays."
+            )
+        if isinstance(source.columns, pd.MultiIndex):
+            raise ValueError("frame: columns of several levels are not read; join their names.")
+        rows = FrameRows(source)
+    if not rows.known():
+        raise ValueError(f"{rows.origin}: there are no columns.")
+    if len(rows) == 0:
+        raise ValueError(f"{rows.origin}: there are no rows.")
+    if isinstance(schema, str | Path):
+        schema = Schema.load(schema)
+    if schema is None:
+        schema = infer_schema(rows.frame, rows.base, rows.origin)
+    return MultimodalData.build(rows, schema)
+
+
+def _read_file(path: Path) -> DataFrame:
+    import pandas as pd
+
+    suffix = next((one for one in _READERS if path.name.lower().endswith(one)), None)
+    if suffix is None:
+        raise ValueError(
+            f"{path.name}: files of kind {path.suffix or 'without a suffix'!r} are not read; "
+            f"expected one of {', '.join(_READERS)}."
+        )
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file {str(path)!r}.")
+    try:
+        if suffix in (".parquet", ".pq"):
+            return _read_parquet(path)
+        separator = "\t" if suffix == ".tsv" else ","
+        _refuse_doubled_header(path, separator)
+        return pd.read_csv(path, sep=separator, low_memory=False)
+    except (OSError, UnicodeDecodeError, EOFError, csv.Error, pd.errors.ParserError) as fault:
+        said = " ".join(str(fault).split())
+    except pd.errors.EmptyDataError:
+        said = "it is empty"
+    raise ValueError(f"{path.name}: the file can not be read as {suffix[1:]} ({said}).")
+
+
+def _read_parquet(path: Path) -> DataFrame:
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        names = pq.read_schema(path).names
+        _refuse_doubled(names, path.name)
+        return pd.read_parquet(path)
+    except (pa.ArrowException, ValueError) as fault:
+        if "stands twice" in str(fault):
+            raise
+        raise OSError(str(fault)) from None
+
+
+def _refuse_doubled_header(path: Path, separator: str) -> None:
+    """Pandas renames the second of two equal names without a word; here that is a fault."""
+    opener = gzip.open if path.name.lower().endswith(".gz") else open
+    with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
+        header = next(csv.reader(file, delimiter=separator), [])
+    _refuse_doubled([name for name in header if name], path.name)
+
+
+def _refuse_doubled(names: list[str], origin: str) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise ValueError(
+            f"{origin}: column {twice[0]!r} stands twice; rename or drop one of the two."
+        )
+
+
+def from_arrays(
+    arrays: Mapping[str, Any],
+    present: Mapping[str, Any] | None = None,
+    kinds: Mapping[str, str] | None = None,
+) -> MultimodalData:
+    """Data from arrays, one modality each.
+
+    Arguments:
+        arrays: Modality -> N rows of it: pictures (N, H, W), (N, C, H, W) or (N, H, W, C) in
+            uint8 or in floats in [0, 1], or a list of PIL images; vectors (N, P); texts, a list
+            of strings; scalars (N,), a table of one column; a frame, a table. NaN is a missing
+            cell, None a missing picture or text.
+        present: Modality -> what is there: bool (N,), or (N, P) for vectors and frames.
+        kinds: Modality -> ``image``, ``vector``, ``text``, ``table`` (a frame), or a scalar's
+            ``number``, ``positive``, ``count``, ``ordinal``, ``category``. Inferred where it is
+            not given: by shape and dtype; whole numbers with at most 100 different ones are a
+            category.
+
+    Raises:
+        ValueError: If lengths, shapes, masks or kinds do not fit.
+
+    Example:
+        >>> data = from_arrays(
+        ...     {"digit": np.zeros((4, 8, 8), np.uint8), "label": np.array([0, 1, 1, 0])},
+        ...     present={"digit": np.array([True, True, False, True])},
+        ... )
+        >>> data
+        MultimodalData(4 rows; digit: image, label: table)
+        >>> data.present("digit").sum(), len(data[:2])
+        (np.int64(3), 2)
+    """
+    import pandas as pd
+
+    if not arrays:
+        raise ValueError("arrays: at least one modality is needed, got none.")
+    kinds = dict(kinds or {})
+    for where, names in (("kinds", kinds), ("present", present or {})):
+        for name in names:
+            if name not in arrays:
+                raise ValueError(f"{where}: no array {name!r}.{nearest(name, list(arrays))}")
+    held: dict[str, Any] = {}
+    for name, array in arrays.items():
+        if not isinstance(name, str) or not name:
+            raise ValueError(f"arrays: a name must be a string, got {name!r}.")
+        held[name] = array if isinstance(array, pd.DataFrame) else _as_array(array, name)
+    lengths = {name: len(array) for name, array in held.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"arrays: all must have the same number of rows, got {lengths}.")
+    if not next(iter(lengths.values())):
+        raise ValueError("arrays: there are no rows.")
+    given = {name: _checked_mask(mask, name, held[name]) for name, mask in (present or {}).items()}
+    rows = ArrayRows(held, given)
+    schema = Schema({name: _spec(name, rows, kinds.get(name)) for name in held})
+    return MultimodalData.build(rows, schema)
+
+
+def _as_array(values: Any, name: str) -> np.ndarray:
+    from PIL.Image import Image
+
+    if isinstance(values, Image | str | bytes | Mapping):
+        raise TypeError(
+            f"arrays, {name!r}: expected an array or a list with a value a row, "
+            f"got {type(values).__name__}."
+        )
+    if hasattr(values, "detach"):  # a tensor of torch, perhaps on an accelerator
+        values = values.detach().cpu().numpy()
+    if isinstance(values, list | tuple):
+        strange = any(one is None or isinstance(one, str | Image | bytes) for one in values)
+        if strange:
+            array = np.full(len(values), None, dtype=object)
+            array[:] = values
+            return array
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise ValueError(
+            f"arrays, {name!r}: the rows differ in shape; all rows of an array have one shape."
+        ) from None
+    if array.ndim == 0:
+        raise ValueError(f"arrays, {name!r}: expected a value a row, got a single {values!r:.40}.")
+    return array.astype(object) if array.dtype.kind in "UT" else array
+
+
+def _checked_mask(mask: Any, name: str, array: Any) -> np.ndarray:
+    mask = mask.detach().cpu().numpy() if hasattr(mask, "detach") else np.asarray(mask)
+    shapes = {(len(array),)}
+    if array.ndim == 2:
+        shapes.add(tuple(array.shape))
+    if mask.dtype != bool or mask.shape not in shapes:
+        wanted = " or ".join(map(str, sorted(shapes, key=len)))
+        raise ValueError(
+            f"present, {name!r}: expected truth values of the shape {wanted}, got {mask.dtype} of "
+            f"shape {mask.shape}."
+        )
+    return mask.copy()
+
+
+def _spec(name: str, rows: ArrayRows, kind: str | None) -> ModalitySpec:
+    """The specification of one array, of the kind that was asked for or by its looks."""
+    array = rows.arrays[name]
+    where = f"arrays, {name!r}"
+    known = (*KINDS, "table")
+    if kind is not None and kind not in known:
+        raise ValueError(
+            f"kinds, {name!r}: expected one of {', '.join(known)}, got {kind!r}."
+            f"{nearest(kind, known)}"
+        )
+    if hasattr(array, "iloc"):
+        if kind not in (None, "table"):
+            raise ValueError(f"{where}: a frame is a table, it can not be of kind {kind!r}.")
+        return _frame_spec(name, rows, where)
+    if kind == "table":
+        raise ValueError(f"{where}: a table must be a pandas frame, got an array.")
+    kind = kind or _kind_by_looks(array, rows, name, where)
+    if kind == "text":
+        return ModalitySpec("text", column=name, tokens=DEFAULT_TOKENS)
+    if kind == "vector":
+        size = array.shape[1] if array.ndim == 2 else None
+        return ModalitySpec("vector", column=name, size=size)
+    if kind == "image":
+        if array.dtype == object:
+            column = rows.column(name)
+            sample = [] if column is None else array[column.present][:50].tolist()
+            mode, size = describe_images(sample, None)
+        else:
+            _, mode, size = array_layout(array.shape, where)
+        return ModalitySpec("image", column=name, mode=mode, size=size)
+    if array.ndim != 1:
+        raise ValueError(
+            f"{where}: a {kind} needs a value a row, the shape (rows,), got {array.shape}; use "
+            "kind 'vector' or 'image', or a frame."
+        )
+    return ModalitySpec("table", (_scalar_spec(name, rows, kind),))
+
+
+def _frame_spec(name: str, rows: ArrayRows, where: str) -> ModalitySpec:
+    frame = rows.arrays[name]
+    # doubled names are refused as in a frame that is read
+    labels = FrameRows(frame, where).known()
+    if not labels:
+        raise ValueError(f"{where}: the frame has no columns.")
+    columns = []
+    for label in labels:
+        series = rows.series(name, label)
+        try:
+            spec = infer_column(series, label, leave_out=False)  # type: ignore[arg-type]
+        except LeftOutError as reason:
+            if str(reason) != "no row has a value":
+                raise ValueError(
+                    f"{where}, column {label!r}: {reason}; drop the column."
+                ) from None
+            spec = ColumnSpec(label)
+        if isinstance(spec, ModalitySpec):
+            raise ValueError(
+                f"{where}, column {label!r}: a table has no column of kind {spec.kind}; hand it "
+                "over as an array of its own."
+            )
+        columns.append(spec)
+    return ModalitySpec("table", tuple(columns))
+
+
+def _kind_by_looks(array: np.ndarray, rows: ArrayRows, name: str, where: str) -> str:
+    if array.dtype != object:
+        if array.ndim in (3, 4):
+            return "image"
+        if array.ndim == 2:
+            return "vector"
+        if array.ndim == 1:
+            return "scalar"
+        raise ValueError(f"{where}: arrays of {array.ndim} axes are not known; give its kind.")
+    column = rows.column(name)
+    known = [] if column is None else array[column.present].tolist()
+    if holds_images(known[:5], None) in ("pil", "array", "bytes", "path"):
+        return "image"
+    if known and all(isinstance(one, str) for one in known):
+        words = np.mean([len(one.split()) for one in known])
+        different = len(set(known))
+        return "text" if words >= 3 and different > min(20, len(known) / 2) else "category"
+    return "scalar"
+
+
+def _scalar_spec(name: str, rows: ArrayRows, kind: str) -> ColumnSpec:
+    series = rows.series(name, name)
+    if series is None:
+        raise ValueError(f"arrays, {name!r}: expected a value a row.")
+    known = series.dropna()
+    if kind in COLUMN_KINDS and kind not in ("ordinal", "category"):
+        return ColumnSpec(name, kind)  # type: ignore[arg-type]
+    whole = rows.arrays[name].dtype.kind in "iu"
+    if kind == "scalar" and not (whole and 0 < known.nunique() <= FEW_LABELS):
+        try:
+            spec = infer_column(series, name, leave_out=False)
+        except LeftOutError as reason:
+            if str(reason) == "no row has a value":
+                return ColumnSpec(name)
+            raise ValueError(f"arrays, {name!r}: {reason}.") from None
+        if isinstance(spec, ColumnSpec):
+            return spec
+        raise ValueError(f"arrays, {name!r}: give its kind; it looks like a {spec.kind}.")
+    levels = {one.item() if isinstance(one, np.generic) else one for one in known.unique()}
+    if whole:
+        levels = {int(one) for one in levels}  # float64 where rows are masked
+    ordered = tuple(sorted(levels, key=lambda one: (isinstance(one, str), one)))
+    return ColumnSpec(name, "ordinal" if kind == "ordinal" else "category", ordered or None)
