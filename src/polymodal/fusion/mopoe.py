@@ -66,7 +66,7 @@ class MixtureOfProducts(Fusion):
 
     families: tuple[Family, ...] = ("normal",)
 
-    def __init__(self, anchor: Anchor = "full", max_strata: int = 255) -> None:
+    def __init__(self, anchor: Anchor = "full", max_strata: int = 1023) -> None:
         super().__init__()
         check_anchor(anchor)
         if max_strata < 1:

@@ -70,6 +70,11 @@ class SubsampledELBO(nn.Module):
             sets.append(draw_proper_subsets(on, self.subsets))
         chosen = torch.cat(sets, 1)  # (M, R, B), R = 1 + M + k
         q: Strata = posterior.fuse(encoded, chosen)
+        if q.n_strata != 1:
+            raise ValueError(
+                f"SubsampledELBO needs a posterior with one stratum, got {q.n_strata}. "
+                "Use ProductOfExperts, or ELBO for a mixture."
+            )
         z = q.stratified(1)[0, 0]  # (R, B, D)
         kl = stratum_kl(q, model.prior())[0]  # (R, B)
         kl = torch.where(chosen.any(0), kl, torch.zeros_like(kl))

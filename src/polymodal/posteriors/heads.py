@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from polymodal.distributions.diagonal import Diagonal, Family
+from polymodal.distributions.diagonal import FAMILIES, Diagonal, Family
 
 ScaleRule = Literal["softplus", "softmax"]
 
@@ -40,6 +40,11 @@ class ExpertHead(nn.Module):
         constrained: int | None = None,
     ) -> None:
         super().__init__()
+        if family not in FAMILIES or scale_rule not in get_args(ScaleRule):
+            raise ValueError(
+                f"ExpertHead: family must be one of {', '.join(FAMILIES)} and scale_rule one of "
+                f"{', '.join(get_args(ScaleRule))}, got {family!r} and {scale_rule!r}."
+            )
         self.family: Family = family
         self.linear = nn.Linear(features, 2 * dim)
         self.constrained = 0 if scale_rule == "softplus" else (constrained or dim)

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.distributions import Distribution
 
-from polymodal.distributions.diagonal import Diagonal, Family
+from polymodal.distributions.diagonal import FAMILIES, Diagonal, Family
 
 
 class StandardPrior(nn.Module):
@@ -26,6 +26,11 @@ class StandardPrior(nn.Module):
 
     def __init__(self, dim: int, family: Family = "normal", learn_scale: bool = False) -> None:
         super().__init__()
+        if dim < 1 or family not in FAMILIES:
+            raise ValueError(
+                f"StandardPrior: dim must be at least 1 and family one of {', '.join(FAMILIES)}, "
+                f"got {dim} and {family!r}."
+            )
         self.family: Family = family
         self.register_buffer("loc", torch.zeros(dim), persistent=False)
         self.logits = nn.Parameter(torch.zeros(dim)) if learn_scale else None

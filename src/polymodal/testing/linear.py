@@ -80,11 +80,18 @@ class LinearGaussian:
         sizes: Modality name -> the number of its cells P.
         latent_dim: Size D of the latent space.
         orthogonal: Make the columns of each weight matrix orthogonal; needs ``P >= D``.
+        noise: Standard deviation of the first modality's noise; each next one has half more of it.
         seed: The weights follow from it.
     """
 
     def __init__(
-        self, sizes: Mapping[str, int], latent_dim: int, *, orthogonal: bool = True, seed: int = 0
+        self,
+        sizes: Mapping[str, int],
+        latent_dim: int,
+        *,
+        orthogonal: bool = True,
+        noise: float = 0.5,
+        seed: int = 0,
     ) -> None:
         if orthogonal and min(sizes.values()) < latent_dim:
             raise ValueError(
@@ -101,7 +108,7 @@ class LinearGaussian:
                 stretch = 0.5 + torch.rand(latent_dim, dtype=torch.float64, generator=generator)
                 weight = torch.linalg.qr(weight).Q * stretch
             offset = torch.randn(size, dtype=torch.float64, generator=generator)
-            self.modalities[name] = _Linear(weight, offset, 0.5 + 0.25 * i)
+            self.modalities[name] = _Linear(weight, offset, noise * (1 + i / 2))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -153,7 +160,7 @@ class LinearGaussian:
         covariance = m.weight @ q.covariance_matrix @ m.weight.T + noise
         return MultivariateNormal(q.mean @ m.weight.T + m.offset, covariance)
 
-    def subset_elbo(self, x: Batch, present: Present, loc: Tensor, scale: Tensor) -> Tensor:
+    def elbo(self, x: Batch, present: Present, loc: Tensor, scale: Tensor) -> Tensor:
         """The ELBO of N(loc, scale^2), ``(B, D)`` each, in closed form: nats, ``(B,)``."""
         cells, _, noise = self._cells(x, present)
         weight = torch.cat([m.weight for m in self.modalities.values()])  # (P, D)

@@ -1,0 +1,133 @@
+"""Recipes read their settings, say what is wrong, and are facts that can be cited."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from tests.helpers import real_batch, real_modalities
+
+from polymodal.fusion import MixtureOfExperts, MixtureOfProducts, ProductOfExperts
+from polymodal.objectives import IWAE, DReG, LinearWarmup
+from polymodal.random import seeded
+from polymodal.recipes import RECIPES, get_recipe, recipe
+
+OTHER = {
+    "latent_dim": 5,
+    "private_dim": 3,
+    "beta": 0.25,
+    "subsets": 4,
+    "samples": 3,
+    "estimator": "iwae",
+    "family": "normal",
+    "max_strata": 3,
+    "alpha": 0.25,
+    "gamma": 0.25,
+}
+
+
+def trace(name: str, **settings: object) -> tuple[list, list[str], object]:
+    """Loss, parameters and strata: what a setting that is read must change."""
+    x, present = real_batch()
+    with seeded(0):
+        model = RECIPES[name].build(real_modalities(), **{"latent_dim": 4, **settings})
+    shapes = [f"{n} {tuple(p.shape)}" for n, p in model.named_parameters()]
+    with seeded(1):
+        terms = model.loss(x, present, 0)
+    with seeded(2):
+        terms.loss.mean().backward()
+    slopes = [float(p.grad.sum()) for p in model.parameters() if p.grad is not None]
+    return terms.loss.tolist(), shapes, slopes
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_setting_is_read(name: str) -> None:
+    default = trace(name)
+    for setting in RECIPES[name].settings:
+        # One draw a stratum gives both estimators one value; their gradients differ.
+        assert trace(name, **{setting: OTHER[setting]}) != default, setting
+
+
+def test_recipes_are_made_of_what_their_papers_say() -> None:
+    def parts(name: str, **settings: object) -> tuple:
+        model = RECIPES[name].build(real_modalities(), latent_dim=4, **settings)
+        return model.posterior.fusion, model.objective, model.prior
+
+    fusion, objective, _ = parts("mvae")
+    assert isinstance(fusion, ProductOfExperts)
+    assert fusion.anchor == "always"
+    fusion, objective, prior = parts("mmvae")
+    assert isinstance(fusion, MixtureOfExperts)
+    assert isinstance(objective, DReG)
+    assert prior().family == "laplace"
+    assert isinstance(parts("mmvae", estimator="iwae")[1], IWAE)
+    fusion, objective, _ = parts("mopoe")
+    assert isinstance(fusion, MixtureOfProducts)
+    assert (fusion.anchor, objective.strata, objective.divergence) == ("full", "one", "convex")
+    assert parts("mvtcae")[0].anchor == "never"
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("mmvae", {"family": "cauchy"}),
+        ("mmvae", {"estimator": "reinforce"}),
+        ("mmvae", {"samples": 0}),
+        ("mopoe", {"max_strata": 0}),
+        ("mvtcae", {"alpha": 1.5}),
+        ("mvae", {"subsets": -1}),
+        ("jmvae", {"gamma": -1.0}),
+        ("mvae", {"latent_dim": 0}),
+        ("mvae", {"private_dim": -1}),
+        ("mvae", {"latent_dims": 4}),
+        ("mmvae", {"private_dim": 2}),
+    ],
+)
+def test_settings_that_make_no_sense_are_errors_when_built(name: str, settings: dict) -> None:
+    with pytest.raises(ValueError, match=r"must be|no setting|at least"):
+        RECIPES[name].build(real_modalities(), **settings)
+
+
+def test_unknown_names_get_the_nearest() -> None:
+    with pytest.raises(ValueError, match="Did you mean 'mopoe'"):
+        get_recipe("mopeo")
+    with pytest.raises(ValueError, match="Did you mean 'latent_dim'"):
+        get_recipe("mvae").build(real_modalities(), latent_dims=4)
+    with pytest.raises(ValueError, match="registered twice"):
+        recipe(paper="", authors="", year=2000, url="", equation="", parts=(), differs=())(
+            RECIPES["mvae"].function
+        )
+
+
+def test_two_modalities_of_one_name_and_none_at_all_are_errors() -> None:
+    one = real_modalities()[0]
+    with pytest.raises(ValueError, match="a name of its own"):
+        RECIPES["mvae"].build([one, one], latent_dim=2)
+    with pytest.raises(ValueError, match="modalit"):
+        RECIPES["mvae"].build([], latent_dim=2)
+
+
+def test_a_weight_that_is_not_positive_is_an_error() -> None:
+    modality = real_modalities()[0]
+    for weight in (0.0, -1.0, float("nan")):
+        with pytest.raises(ValueError, match="weight must be positive"):
+            type(modality)("a", modality.encoder, modality.decoder, modality.likelihood, weight)
+
+
+def test_citations_hold_the_facts() -> None:
+    for entry in RECIPES.values():
+        for fact in (entry.paper, entry.authors, str(entry.year), entry.url):
+            assert fact in entry.citation
+        assert entry.citation.count("{") == entry.citation.count("}")
+
+
+def test_schedules_are_taken_wherever_a_weight_is() -> None:
+    x, present = real_batch()
+    for name in ("mvae", "mopoe", "mvtcae", "jmvae"):
+        with seeded(0):
+            model = RECIPES[name].build(real_modalities(), latent_dim=4, beta=LinearWarmup(10))
+        losses = []
+        for step in (0, 5, 10):
+            with seeded(1), torch.no_grad():
+                losses.append(model.loss(x, present, step).loss)
+        torch.testing.assert_close(losses[1] - losses[0], losses[2] - losses[1])
+        assert bool((losses[2] > losses[0])[1:].any())
