@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from polymodal.evaluate.result import SkillRow
@@ -20,6 +21,8 @@ _HIDDEN = {
 }
 _MOST_NAMED = 8
 _NEAR = 0.05
+
+Labels = dict[str, str]
 
 
 def baseline_name(row: SkillRow, baseline: str | None = None) -> str:
@@ -48,6 +51,7 @@ def write_verdict(
     if not rows:
         nothing = "Nothing could be judged: no held-out row has a known value to hide and anything"
         return " ".join([f"{nothing} else to predict it from.", *notes])
+    labels = short_labels(rows)
     noun = "row" if n_rows == 1 else "rows"
     said = [
         f"On {n_rows} held-out {noun}, known values were hidden, asked of the model, and compared "
@@ -57,18 +61,18 @@ def write_verdict(
     for task in ("modality", "cells"):
         some = [row for row in rows if row.task == task]
         if some:
-            said.append(_task_words(task, some))
+            said.append(_task_words(task, some, labels))
     few = [row for row in rows if row.n < FEWEST_ROWS]
     if few:
         said.append(
             f"With fewer than {FEWEST_ROWS} rows nothing is called better or worse: "
-            f"so it is for {_names(few)}."
+            f"so it is for {_names(few, labels)}."
         )
     said += [_calibration_words(calibration, level), *notes, _advice(rows)]
     return " ".join(part for part in said if part)
 
 
-def _task_words(task: str, rows: Sequence[SkillRow]) -> str:
+def _task_words(task: str, rows: Sequence[SkillRow], labels: Labels) -> str:
     """Who wins where, for one task."""
     better = [row for row in rows if row.verdict == "better"]
     equal = [row for row in rows if row.verdict == "equal"]
@@ -78,15 +82,16 @@ def _task_words(task: str, rows: Sequence[SkillRow]) -> str:
         lows = sorted(100 * row.skill.value for row in better)
         span = f"{lows[0]:.0f} %" if len(lows) == 1 else f"{lows[0]:.0f} to {lows[-1]:.0f} %"
         clauses.append(
-            f"beats the best simple baseline for {_names(better)} (its error is {span} lower)"
+            f"beats the best simple baseline for {_names(better, labels)} "
+            f"(its error is {span} lower)"
         )
     if equal:
-        clauses.append(f"is no better than the best simple baseline for {_names(equal)}")
+        clauses.append(f"is no better than the best simple baseline for {_names(equal, labels)}")
     if worse:
         winners: dict[str, list[SkillRow]] = {}
         for row in worse:
             winners.setdefault(baseline_name(row), []).append(row)
-        named = [f"by {winner} for {_names(lost)}" for winner, lost in winners.items()]
+        named = [f"by {winner} for {_names(lost, labels)}" for winner, lost in winners.items()]
         clauses.append(f"is beaten {_list(named)}")
     return f"{_HIDDEN[task]}, the model {_list(clauses, '; it ')}."
 
@@ -130,11 +135,21 @@ def _advice(rows: Sequence[SkillRow]) -> str:
     )
 
 
-def _names(rows: Sequence[SkillRow]) -> str:
-    labels = list(dict.fromkeys(row.label for row in rows))
-    if len(labels) > _MOST_NAMED:
-        labels = [*labels[: _MOST_NAMED - 1], f"{len(labels) - _MOST_NAMED + 1} others"]
-    return _list(labels)
+def short_labels(rows: Sequence[SkillRow]) -> Labels:
+    """The column's or modality's name alone where only one has it, else with its modality."""
+    parts = dict.fromkeys((row.modality, row.column) for row in rows)
+    shared = Counter(column or modality for modality, column in parts)
+    return {
+        row.label: name if shared[name := row.column or row.modality] == 1 else row.label
+        for row in rows
+    }
+
+
+def _names(rows: Sequence[SkillRow], labels: Labels) -> str:
+    names = list(dict.fromkeys(labels[row.label] for row in rows))
+    if len(names) > _MOST_NAMED:
+        names = [*names[: _MOST_NAMED - 1], f"{len(names) - _MOST_NAMED + 1} others"]
+    return _list(names)
 
 
 def _list(parts: Sequence[str], last: str = " and ") -> str:
