@@ -97,7 +97,7 @@ class MultimodalModel:
         *,
         batch_size: int | None = None,
         learning_rate: float = 1e-3,
-        patience: int | None = 50,
+        patience: int | None = 100,
         validation_share: float = 0.1,
         settings: Mapping[str, Any] | None = None,
         networks: NetworkSettings | None = None,

@@ -21,6 +21,8 @@ from polymodal.networks import (
     TextEncoder,
     TextStepDecoder,
     VectorEncoder,
+    WideDecoder,
+    WideEncoder,
 )
 from polymodal.random import seeded
 from polymodal.testing.networks import check_decoder, check_encoder, check_step_decoder
@@ -90,6 +92,8 @@ def encoders() -> dict[str, tuple[nn.Module, Callable[[int], tuple[Tensor, ...]]
             "table-label": (TableEncoder(COLUMNS[1:2], norm=True), table(COLUMNS[1:2])),
             "vector": (VectorEncoder(12), cells(12)),
             "vector-wide": (VectorEncoder(600, (32,)), cells(600)),
+            "wide-cells": (WideEncoder(VectorEncoder(12, (8,)), 12), cells(12)),
+            "wide-plain": (WideEncoder(MLPEncoder((1, 3, 4), (8,)), 12), values(1, 3, 4)),
             "text": (TextEncoder(7, 11, dropout=0.2), tokens(7, 11)),
             "text-bag": (TextEncoder(7, 11, width=8, layers=0), tokens(7, 11)),
         }
@@ -114,6 +118,7 @@ def decoders() -> dict[str, tuple[nn.Module, tuple[int, ...]]]:
             "conv-two-parameters": (ConvDecoder(3, (2, 3, 9, 8), (4,)), (2, 3, 9, 8)),
             "residual-two-parameters": (ResidualConvDecoder(3, (2, 3, 9, 8)), (2, 3, 9, 8)),
             "text": (ParallelTextDecoder(3, 7, 11, dropout=0.2), (7, 11)),
+            "wide": (WideDecoder(MLPDecoder(3, (6,), (8,)), 3, (6,)), (6,)),
             "context": (TextContext(3), (128,)),
         }
         for shape in SHAPES:

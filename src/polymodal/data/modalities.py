@@ -33,6 +33,8 @@ from polymodal.networks import (
     TextEncoder,
     TextStepDecoder,
     VectorEncoder,
+    WideDecoder,
+    WideEncoder,
 )
 
 SMALL_IMAGE = 12
@@ -46,6 +48,7 @@ class NetworkSettings:
     Arguments:
         hidden: Hidden sizes of MLPs.
         dropout: Share of hidden units dropped in training, in encoders.
+        wide: Give vectors a linear path beside their MLPs.
         image: Image networks: ``"auto"`` (flat up to 12 pixels a side, else convolutional),
             ``"flat"``, ``"conv"`` or ``"residual"``.
         image_likelihood: ``"gaussian"`` or ``"laplace"``, with a learned scale.
@@ -60,6 +63,7 @@ class NetworkSettings:
 
     hidden: tuple[int, ...] = (256, 256)
     dropout: float = 0.1
+    wide: bool = True
     image: Literal["auto", "flat", "conv", "residual"] = "auto"
     image_likelihood: Literal["gaussian", "laplace"] = "gaussian"
     text: Literal["autoregressive", "parallel"] = "autoregressive"
@@ -125,7 +129,14 @@ def _vector(codec: DataCodec, name: str, settings: NetworkSettings) -> Parts:
     (features,) = codec.shape(name)
     likelihood = GaussianLikelihood((features,), scale="feature")
     encoder = VectorEncoder(features, settings.hidden, dropout=settings.dropout)
-    return encoder, _mlp_decoder(likelihood, settings), likelihood
+    narrow = _mlp_decoder(likelihood, settings)
+    if not settings.wide:
+        return encoder, narrow, likelihood
+
+    def decoder(latent_dim: int) -> nn.Module:
+        return WideDecoder(narrow(latent_dim), latent_dim, likelihood.parameter_shape)
+
+    return WideEncoder(encoder, features), decoder, likelihood
 
 
 def _image(codec: DataCodec, name: str, settings: NetworkSettings) -> Parts:

@@ -14,3 +14,5 @@ from polymodal.networks.text import TextContext as TextContext
 from polymodal.networks.text import TextEncoder as TextEncoder
 from polymodal.networks.text import TextStepDecoder as TextStepDecoder
 from polymodal.networks.vector import VectorEncoder as VectorEncoder
+from polymodal.networks.wide import WideDecoder as WideDecoder
+from polymodal.networks.wide import WideEncoder as WideEncoder

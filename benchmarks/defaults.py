@@ -1,0 +1,123 @@
+#!/usr/bin/env python
+"""Do the defaults learn? Each recipe with all-default settings on digits and on mfeat.
+
+    python benchmarks/defaults.py                       # every recipe, both data sets
+    python benchmarks/defaults.py --recipes mopoe --data digits
+
+*digits*: scikit-learn's 8x8 images and their label, a quarter of the rows held out. image -> label
+is the accuracy of the answer; label -> image the share of drawn images (one draw a row) that a
+support vector machine trained on the real training images gives the wanted label; beside it the
+same for the point answer.
+
+*mfeat*: six views of 2,000 handwritten digits, 400 test rows, 30 % of the modalities hidden in
+training. R^2 averaged over a view's features: each view from the other five, and each view from
+each other one. For comparison ridge regression on complete training rows reaches .74 and .47, five
+nearest neighbours .65 (mean over views from the other five).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+
+import numpy as np
+
+import polymodal as pm
+
+RECIPES = ("mvae", "mmvae", "mopoe", "mvtcae", "jmvae")
+
+
+def digits(recipe: str, **parameters: object) -> dict[str, float]:
+    """Accuracy in both directions on held-out rows."""
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+    from sklearn.svm import SVC
+
+    images, labels = load_digits(return_X_y=True)
+    images = (images.reshape(-1, 8, 8) / 16).astype(np.float32)
+    train, test = train_test_split(np.arange(len(labels)), test_size=0.25, random_state=0)
+    data = pm.from_arrays(
+        {"image": images, "label": labels}, kinds={"image": "image", "label": "category"}
+    )
+    model = pm.MultimodalModel(recipe, **parameters).fit(data[train])
+    judge = SVC().fit(images[train].reshape(-1, 64), labels[train])
+    rows, truth = data[test], labels[test]
+
+    def judged(drawn: np.ndarray) -> float:
+        return float((judge.predict(np.asarray(drawn).reshape(-1, 64)) == truth).mean())
+
+    told = model.translate(rows[["image"]], to="label")
+    return {
+        "image -> label": float((np.asarray(told["label"]).astype(int) == truth).mean()),
+        "label -> image, drawn": judged(one_draw(model, rows)),
+        "label -> image, point": judged(model.translate(rows[["label"]], to="image")),
+        "epochs": len(model.result_.history),
+    }
+
+
+def one_draw(model: pm.MultimodalModel, rows: pm.MultimodalData) -> np.ndarray:
+    """The mean image at one z a row, drawn given the label."""
+    import torch
+
+    from polymodal.random import seeded
+
+    tensors = model.codec_.encode(rows[["label"]]).select(["label"])
+    with torch.no_grad(), seeded(0):
+        z = model.model_.posterior(tensors.x, tensors.present).sample()
+        image = model.model_.decode(z, ["image"])["image"].mode
+    return image.cpu().numpy()
+
+
+def mfeat(recipe: str, **parameters: object) -> dict[str, float]:
+    """Mean R^2 of each view from the other five, and from each other one."""
+    views = ["fou", "fac", "kar", "pix", "zer", "mor"]
+    hidden, _ = pm.load_bundled("mfeat", "train")[views].hide(0.3, 0.0, seed=0)
+    model = pm.MultimodalModel(recipe, **parameters).fit(hidden)
+    test = model.codec_.encode(pm.load_bundled("mfeat", "test")[views])
+    truth = {name: test.x[name].numpy() for name in views}
+
+    def r2(to: str, given: list[str]) -> float:
+        from polymodal.tasks import translate
+
+        said = translate(model.model_, test, [to], given, draws=1)[to][0].numpy()
+        spread = ((truth[to] - truth[to].mean(0)) ** 2).mean(0)
+        varies = spread > 1e-6
+        error = ((truth[to] - said) ** 2).mean(0)
+        return float((1 - error[varies] / spread[varies]).mean())
+
+    five = {to: r2(to, [view for view in views if view != to]) for to in views}
+    one = [r2(to, [given]) for to in views for given in views if given != to]
+    return {
+        "five views -> one": float(np.mean(list(five.values()))),
+        "one view -> one": float(np.mean(one)),
+        **{f"-> {to}": value for to, value in five.items()},
+        "epochs": len(model.result_.history),
+    }
+
+
+DATA = {"digits": digits, "mfeat": mfeat}
+
+
+def main() -> None:
+    """Print one JSON line a run."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--recipes", nargs="*", default=RECIPES)
+    parser.add_argument("--data", nargs="*", default=list(DATA), choices=list(DATA))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--set", default="{}", help="parameters of MultimodalModel, as JSON")
+    given = parser.parse_args()
+    for name in given.data:
+        for recipe in given.recipes:
+            start = time.process_time()
+            parameters = {"seed": given.seed, "progress": False, **json.loads(given.set)}
+            if "networks" in parameters:
+                parameters["networks"] = pm.NetworkSettings(**parameters["networks"])
+            found = DATA[name](recipe, **parameters)
+            row = {"data": name, "recipe": recipe, **{k: round(v, 3) for k, v in found.items()}}
+            cpu = round(time.process_time() - start)
+            print(json.dumps({**row, "cpu_s": cpu, **json.loads(given.set)}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
