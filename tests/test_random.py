@@ -19,9 +19,8 @@ def test_the_same_seed_gives_the_same_draws_and_the_callers_state_is_left() -> N
 
 def test_the_state_comes_back_after_an_error_too() -> None:
     before = torch.get_rng_state()
-    with pytest.raises(RuntimeError, match="mid-way"), seeded(1):
-        torch.rand(1)
-        raise RuntimeError("mid-way")
+    with pytest.raises(RuntimeError, match="size"), seeded(1):
+        torch.rand(2) @ torch.rand(3)
     assert torch.equal(torch.get_rng_state(), before)
 
 
