@@ -80,7 +80,10 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_a_wrong_command_ends_in_2_with_one_sentence(
-    command: str, said: str, capsys: pytest.CaptureFixture[str], tmp_path: Path,
+    command: str,
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -103,7 +106,9 @@ def test_debug_shows_where(
     assert "Traceback" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("bytes_", [b"", b"\x80\x04garbage", b"\x10" + b"\0" * 7 + b'{"a":1}        '])
+@pytest.mark.parametrize(
+    "bytes_", [b"", b"\x80\x04garbage", b"\x10" + b"\0" * 7 + b'{"a":1}        ']
+)
 @pytest.mark.parametrize("verb", ["impute", "embed"])
 def test_a_hostile_model_file_ends_in_1_with_one_sentence(
     verb: str, bytes_: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]

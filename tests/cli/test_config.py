@@ -34,9 +34,7 @@ def options(monkeypatch: pytest.MonkeyPatch) -> dict:
     return seen
 
 
-def test_flags_win_over_the_file_and_the_file_over_defaults(
-    options: dict, tmp_path: Path
-) -> None:
+def test_flags_win_over_the_file_and_the_file_over_defaults(options: dict, tmp_path: Path) -> None:
     config = tmp_path / "run.yaml"
     config.write_text(
         "data: bundled:penguins\nrecipe: mvae\nlatent_dim: 5\nepochs: 7\n"

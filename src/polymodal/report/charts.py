@@ -103,7 +103,9 @@ def _panels(n: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
 
     figure = Figure(figsize=(width * n, height), layout="constrained")
     axes = [figure.add_subplot(1, n, i + 1) for i in range(n)]
+    figure.patch.set_alpha(0.0)
     for axis in axes:
+        axis.patch.set_alpha(0.0)
         axis.grid(color=GRID, lw=0.6)
         axis.tick_params(colors=INK, labelsize=8, length=0)
         axis.xaxis.label.set(color=INK, fontsize=9)

@@ -113,6 +113,8 @@ def run_demo(
         holey
     )
     say(f"{model.result_.reason}")
+    model_file = out / "model.pm"
+    model.save(model_file)
     say("Filling in what was hidden and comparing with the truth ...")
     done = model.impute(holey, draws=20)
     truth = model.codec_.encode(train, unseen="missing")
@@ -120,8 +122,6 @@ def run_demo(
     say("Evaluating on the test rows beside simple methods ...")
     evaluation = model.evaluate(test)
     say("Drawing the report ...")
-    model_file = out / "model.pm"
-    model.save(model_file)
     report = write_report(
         out / "report.html",
         model,

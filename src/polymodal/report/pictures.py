@@ -71,7 +71,7 @@ def encode_figure(figure: Figure, dpi: int = 110) -> str:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     out = io.BytesIO()
-    FigureCanvasAgg(figure).print_figure(out, dpi=dpi, transparent=True, bbox_inches="tight")
+    FigureCanvasAgg(figure).print_figure(out, dpi=dpi, bbox_inches="tight", format="png")
     return data_address(out.getvalue())
 
 

@@ -192,9 +192,10 @@ def describe_samples(model: MultimodalModel, seed: int) -> list[list[Any]]:
 
 def _subtitle(model: MultimodalModel, n_test: int) -> str:
     names = ", ".join(model.codec_.names)
+    held = f" (and {len(model.held_out_):,} to stop by)" if len(model.held_out_) else ""
     return (
-        f"A {model.recipe} model of {names}: {model.n_rows_:,} training rows, {n_test:,} test "
-        "rows that it never saw."
+        f"A {model.recipe} model of {names}: {model.n_rows_:,} training rows{held}, "
+        f"{n_test:,} test rows that it never saw."
     )
 
 
@@ -207,7 +208,7 @@ def _number(value: float) -> str:
         return "n/a"
     if value and abs(value) < 1e-3:
         return f"{value:.1e}"
-    return f"{value:,.0f}" if abs(value) >= 1e4 else f"{value:.3g}"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def _duration(seconds: float) -> str:
