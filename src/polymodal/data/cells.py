@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from polymodal.data.names import Raw
+
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
@@ -33,7 +35,7 @@ def numbers(column: Series, where: str) -> np.ndarray:
         return np.asarray(days, dtype=np.float64)
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(object)
-    numeric = pd.to_numeric(column, errors="coerce")
+    numeric: Raw = pd.to_numeric(column, errors="coerce")
     values = numeric.to_numpy(dtype=np.float64, na_value=np.nan)
     lost = np.isnan(values) & column.notna().to_numpy(dtype=bool)
     if lost.any():

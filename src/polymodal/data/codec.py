@@ -13,7 +13,7 @@ from polymodal.data.codec_arrays import ImageCodec, VectorCodec
 from polymodal.data.codec_table import NOTHING_KNOWN, TableCodec
 from polymodal.data.codec_text import TextCodec
 from polymodal.data.dataset import MultimodalData
-from polymodal.data.names import nearest
+from polymodal.data.names import Raw, nearest
 from polymodal.data.schema import ModalityKind, ModalitySpec, Schema
 from polymodal.data.tensors import Tensors
 from polymodal.typing import Batch, Column, Present
@@ -133,7 +133,7 @@ class DataCodec:
         cells = (n_rows, *shape) if kind in ("table", "vector") else (n_rows,)
         return torch.zeros(n_rows, *shape, dtype=dtype), torch.zeros(cells, dtype=torch.bool)
 
-    def decode(self, name: str, values: Tensor, index: Index | None = None) -> Any:
+    def decode(self, name: str, values: Tensor, index: Index | None = None) -> Raw:
         """Raw values of one modality, of the kind that ``data.values(name)`` gives.
 
         Arguments:
@@ -169,7 +169,7 @@ class DataCodec:
         return total
 
     def to_config(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """What JSON can hold, and tensors by name (``place.key``: names of modalities are free)."""
+        """What JSON can hold, and tensors named ``place.key``."""
         entries: list[dict[str, Any]] = []
         tensors: dict[str, Tensor] = {}
         for place, codec in enumerate(self.codecs.values()):
@@ -209,7 +209,7 @@ class DataCodec:
             raise ValueError(f"codec: no modality {name!r}.{nearest(name, self.names)}")
         return self.codecs[name]
 
-    def _of_kind(self, name: str, kind: type) -> Any:
+    def _of_kind(self, name: str, kind: type) -> Raw:
         codec = self._codec(name)
         if not isinstance(codec, kind):
             raise TypeError(f"{name!r} is of kind {self.kind(name)}, which has no such thing.")

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from polymodal.data.cells import DAY, decimals, is_date, numbers
-from polymodal.data.names import nearest
+from polymodal.data.names import Raw, nearest
 from polymodal.data.schema import ColumnSpec, Level, ModalitySpec
 from polymodal.typing import Column
 
@@ -80,7 +80,7 @@ class ColumnCodec:
         shown = np.log(values) if self.kind == "positive" else values
         return (shown - self.loc) / self.scale
 
-    def decode(self, values: np.ndarray) -> Any:
+    def decode(self, values: np.ndarray) -> Raw:
         """Raw values of the training dtype from what networks see, (N,) with NaN for missing."""
         if self.levels is not None:
             return self._from_codes(values)
@@ -138,7 +138,7 @@ class ColumnCodec:
             )
         return np.where(there & ~lost, codes, np.nan)
 
-    def _from_codes(self, values: np.ndarray) -> Any:
+    def _from_codes(self, values: np.ndarray) -> Raw:
         import pandas as pd
 
         levels = np.empty(len(self.levels or ()), dtype=object)
@@ -156,7 +156,7 @@ class ColumnCodec:
             raw[lost] = None
         return self._typed(raw)
 
-    def _typed(self, raw: np.ndarray) -> Any:
+    def _typed(self, raw: np.ndarray) -> Raw:
         """Values in the dtype of training; in float64 or as objects where that has no hole."""
         import pandas as pd
 
@@ -194,7 +194,7 @@ def _levels_of(column: Series) -> tuple[Level, ...]:
     return tuple(sorted(plain, key=lambda one: (isinstance(one, str), one)))
 
 
-def _dates(days: np.ndarray, dtype: str) -> Any:
+def _dates(days: np.ndarray, dtype: str) -> Raw:
     """Dates from days since 1970, to the second."""
     import pandas as pd
 
@@ -203,7 +203,7 @@ def _dates(days: np.ndarray, dtype: str) -> Any:
     seconds = np.round(np.clip(np.where(lost, 0, days), -106_000, 106_000) * (DAY / _SECOND))
     stamps = np.datetime64("1970-01-01", "s") + seconds.astype("timedelta64[s]")
     stamps[lost] = np.datetime64("NaT")
-    wanted = pd.api.types.pandas_dtype(dtype)
+    wanted: Raw = pd.api.types.pandas_dtype(dtype)
     if isinstance(wanted, pd.DatetimeTZDtype):
         return (
             pd.DatetimeIndex(stamps)
@@ -229,9 +229,10 @@ class TableCodec:
         cls, spec: ModalitySpec, frame: DataFrame, present: np.ndarray, where: str
     ) -> TableCodec:
         """From the training rows."""
+        columns: Mapping[str, Raw] = dict(frame.items())  # type: ignore[arg-type]
         return cls(
             tuple(
-                ColumnCodec.fit(one, frame[one.name], f"{where}, column {one.name!r}")
+                ColumnCodec.fit(one, columns[one.name], f"{where}, column {one.name!r}")
                 for one in spec.columns
             )
         )
@@ -253,10 +254,11 @@ class TableCodec:
         self, frame: DataFrame, present: np.ndarray, where: str, unseen: str
     ) -> tuple[Tensor, Tensor]:
         """Values (N, P) float32, 0 where nothing is there; present (N, P)."""
+        columns: Mapping[str, Raw] = dict(frame.items())  # type: ignore[arg-type]
         cells = np.empty((len(frame), len(self.codecs)), dtype=np.float64)
         for i, one in enumerate(self.codecs):
             place = f"{where}, column {one.name!r}"
-            cells[:, i] = one.encode(frame[one.name], place, unseen)
+            cells[:, i] = one.encode(columns[one.name], place, unseen)
         there = ~np.isnan(cells)
         values = np.where(there, cells, 0).astype(np.float32)
         return torch.from_numpy(values), torch.from_numpy(there)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SPECIAL = ("<pad>", "<start>", "<end>", "<unknown>")
 PAD, START, END, UNKNOWN = range(4)
 MOST_WORDS = 5000
-_TOKEN = re.compile(r"\w+(?:['’-]\w+)*|[^\w\s]")
+_TOKEN = re.compile(r"\w+(?:['\u2019-]\w+)*|[^\w\s]")
 _CLOSING = frozenset(".,;:!?)]}%…»”")
 _OPENING = frozenset("([{«“")
 

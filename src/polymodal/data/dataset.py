@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from polymodal.data.extract import Extracted, extract
-from polymodal.data.names import nearest
+from polymodal.data.names import Raw, nearest
 from polymodal.data.rows import RowIndex, Rows
 from polymodal.data.schema import Schema
 
@@ -115,7 +115,7 @@ class MultimodalData:
         )
         return self if as_they_are else self.with_schema(schema, absent_ok=True)
 
-    def values(self, name: str) -> Any:
+    def values(self, name: str) -> Raw:
         """Raw values of one modality.
 
         Returns:
@@ -133,16 +133,16 @@ class MultimodalData:
         self._known(name)
         return self._present[name]
 
-    def native(self) -> Any:
+    def native(self) -> Raw:
         """The rows in the container that they came in: a frame, or a dictionary of arrays."""
         return self._rows.native()
 
     @property
-    def index(self) -> Any:
+    def index(self) -> Raw:
         """The pandas index of the rows, as it came in."""
         return self._rows.index()
 
-    def __getitem__(self, key: Any) -> MultimodalData:
+    def __getitem__(self, key: Raw) -> MultimodalData:
         if isinstance(key, str):
             self._known(key)
             raise TypeError(
@@ -167,7 +167,7 @@ class MultimodalData:
             {name: self._present[name] for name in names},
         )
 
-    def _row_index(self, key: Any) -> RowIndex:
+    def _row_index(self, key: Raw) -> RowIndex:
         if isinstance(key, slice):
             return key
         if isinstance(key, int | np.integer):
@@ -280,17 +280,17 @@ class MultimodalData:
         return self._schema[name]
 
 
-def _missing(there: np.ndarray) -> float:
+def _missing(there: Raw) -> float:
     return float(1 - there.mean()) if len(there) else 0.0
 
 
-def _same_layout(one: Any, other: Any) -> bool:
+def _same_layout(one: Raw, other: Raw) -> bool:
     return all(
         getattr(one, key) == getattr(other, key) for key in ("kind", "sources", "mode", "size")
     )
 
 
-def _as_array(values: Any) -> np.ndarray:
+def _as_array(values: Raw) -> np.ndarray:
     """An array as it is; a list of objects as an array of objects, never stacked."""
     if isinstance(values, np.ndarray):
         return values
@@ -305,5 +305,6 @@ def _what_is_there(values: np.ndarray, kind: str) -> np.ndarray:
     if values.dtype == object:
         return np.fromiter((one is not None for one in values), dtype=bool, count=len(values))
     if values.dtype.kind == "f":
-        return ~np.isnan(values.reshape(len(values), -1)).all(1)
+        holes: Raw = np.isnan(values.reshape(len(values), -1)).all(1)
+        return ~holes
     return np.ones(len(values), dtype=bool)

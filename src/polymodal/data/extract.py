@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from polymodal.data.cells import refuse_infinite, refuse_infinite_frame
 from polymodal.data.images import array_layout, describe_images, fit_images
-from polymodal.data.names import nearest
+from polymodal.data.names import Raw, nearest
 from polymodal.data.rows import Column, Rows
 from polymodal.data.schema import ModalitySpec
 
@@ -18,7 +18,7 @@ class Extracted(NamedTuple):
     """A modality: its specification made complete, values, and bool (N,) or (N, P)."""
 
     spec: ModalitySpec
-    values: Any
+    values: Raw
     present: np.ndarray
 
 
@@ -137,7 +137,7 @@ def _vector(rows: Rows, spec: ModalitySpec, column: Column, where: str) -> Extra
     return Extracted(replace(spec, size=values.shape[1]), values, np.array(cells))
 
 
-def _stacked(cells: np.ndarray, present: np.ndarray, where: str, size: Any) -> np.ndarray:
+def _stacked(cells: np.ndarray, present: np.ndarray, where: str, size: Raw) -> np.ndarray:
     """Lists of numbers as a matrix of float64 (float32 if all are), NaN where there is none."""
     rows = np.flatnonzero(present)
     found = []

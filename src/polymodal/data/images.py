@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from polymodal.data.names import Raw
 from polymodal.data.schema import IMAGE_MODES
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 LARGEST = 128
-"""Files with one size up to this keep it; larger or differing ones are scaled to `DEFAULT_SIZE`."""
+"""Files of one size up to this keep it; others are scaled to `DEFAULT_SIZE`."""
 DEFAULT_SIZE = 64
 _GREY = ("1", "L", "LA", "I", "F")
 
@@ -65,7 +66,7 @@ def _path(value: object, base: Path | None) -> Path:
     return path if path.is_absolute() or base is None else base / path
 
 
-def open_image(value: Any, base: Path | None) -> Image | np.ndarray:
+def open_image(value: Raw, base: Path | None) -> Image | np.ndarray:
     """One picture, its pixels not yet read where it is a file or bytes.
 
     Raises:
@@ -84,7 +85,7 @@ def open_image(value: Any, base: Path | None) -> Image | np.ndarray:
     if isinstance(value, dict) and value.get("bytes") is not None:
         value = value["bytes"]
     if isinstance(value, bytes | bytearray):
-        source: Any = io.BytesIO(value)
+        source: Raw = io.BytesIO(value)
         said = f"{len(value)} bytes that are no picture"
     elif isinstance(value, str | Path):
         source = _path(value, base)
@@ -125,7 +126,7 @@ def describe_images(values: list[Any], base: Path | None) -> tuple[str, tuple[in
     return mode, (DEFAULT_SIZE, DEFAULT_SIZE)
 
 
-def fit_image(value: Any, mode: str, size: tuple[int, int], base: Path | None) -> Any:
+def fit_image(value: Raw, mode: str, size: tuple[int, int], base: Path | None) -> Raw:
     """A picture of the wanted mode and size; the very object that came if it has them already.
 
     Raises:

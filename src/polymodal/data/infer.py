@@ -25,13 +25,13 @@ anything else           left out
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from polymodal.data.cells import is_date, numbers
 from polymodal.data.images import describe_images, holds_images
-from polymodal.data.names import free_name
+from polymodal.data.names import Raw, free_name
 from polymodal.data.schema import DEFAULT_TOKENS, ColumnSpec, Level, ModalitySpec, Schema
 from polymodal.typing import ColumnKind
 
@@ -63,7 +63,8 @@ def infer_schema(frame: DataFrame, base: Path | None, origin: str) -> Schema:
     for label in frame.columns:
         name = str(label)
         try:
-            spec = infer_column(frame[label], name, base)
+            column: Raw = frame[label]
+            spec = infer_column(column, name, base)
         except LeftOutError as reason:
             ignored[name] = str(reason)
             continue
@@ -94,7 +95,7 @@ def infer_column(
     """
     import pandas as pd
 
-    known = column[column.notna()]
+    known: Raw = column[column.notna()]
     dtype = column.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         levels = tuple(_level(one, name) for one in dtype.categories) or None
@@ -128,7 +129,7 @@ def infer_column(
     raise LeftOutError(f"values of type {type(first).__name__}")
 
 
-def _level(value: Any, name: str) -> Level:
+def _level(value: Raw, name: str) -> Level:
     value = value.item() if isinstance(value, np.generic) else value
     if not isinstance(value, Level):
         raise LeftOutError(f"a category of type {type(value).__name__}")

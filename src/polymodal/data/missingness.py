@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from polymodal.data.cells import emptied
-from polymodal.data.names import nearest
+from polymodal.data.names import Raw, nearest
 
 if TYPE_CHECKING:
     from polymodal.data.dataset import MultimodalData
@@ -121,7 +121,7 @@ def _hide_cells(
     return {**before, **dict(zip(chosen, np.split(kept, places, axis=1), strict=True))}
 
 
-def _emptied(data: MultimodalData, name: str, present: np.ndarray) -> Any:
+def _emptied(data: MultimodalData, name: str, present: np.ndarray) -> Raw:
     """The values of a modality without what is not present any more."""
     values = data.values(name)
     if data.schema[name].kind == "table":

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection
+from typing import Any
+
+Raw = Any
+"""Raw values, or one, as the caller has them: of any type."""
 
 
 def nearest(name: object, known: Collection[str]) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from polymodal.data.cells import emptied
-from polymodal.data.names import nearest
+from polymodal.data.names import Raw, nearest
 from polymodal.data.schema import ModalitySpec, Schema
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ RowIndex = slice | np.ndarray
 class Column(NamedTuple):
     """The raw cells of one column or array, with the rows where something is there, (N,)."""
 
-    values: Any
+    values: Raw
     present: np.ndarray
 
 
@@ -49,7 +49,7 @@ class Rows(ABC):
         """Whether there is a column or array of that name."""
 
     @abstractmethod
-    def native(self) -> Any:
+    def native(self) -> Raw:
         """What the caller handed in, in its own container."""
 
     @abstractmethod
@@ -62,7 +62,7 @@ class Rows(ABC):
 
     @abstractmethod
     def with_values(
-        self, name: str, spec: ModalitySpec, old: Any, new: Any, present: np.ndarray
+        self, name: str, spec: ModalitySpec, old: Raw, new: Raw, present: np.ndarray
     ) -> Rows:
         """The rows with other values of one modality."""
 
@@ -130,7 +130,8 @@ class FrameRows(Rows):
     def select(self, schema: Schema) -> FrameRows:
         used = {one for spec in schema.modalities.values() for one in spec.sources}
         labels = [label for name, label in self._labels.items() if name in used]
-        return FrameRows(self.frame[labels], self.origin, self.base)
+        some: Raw = self.frame[labels]
+        return FrameRows(some, self.origin, self.base)
 
     def has(self, name: str) -> bool:
         return name in self._labels
@@ -145,7 +146,8 @@ class FrameRows(Rows):
         return self.frame.index
 
     def series(self, modality: str, name: str) -> Series | None:
-        return self.frame[self._labels[name]] if name in self._labels else None
+        found: Raw = self.frame[self._labels[name]] if name in self._labels else None
+        return found
 
     def column(self, name: str) -> Column | None:
         if name not in self._labels:
@@ -154,7 +156,7 @@ class FrameRows(Rows):
         return Column(column.to_numpy(dtype=object), column.notna().to_numpy(dtype=bool))
 
     def with_values(
-        self, name: str, spec: ModalitySpec, old: Any, new: Any, present: np.ndarray
+        self, name: str, spec: ModalitySpec, old: Raw, new: Raw, present: np.ndarray
     ) -> FrameRows:
         frame = self.frame.copy(deep=False)
         if spec.kind == "table":
@@ -180,7 +182,7 @@ class FrameRows(Rows):
         return FrameRows(frame, self.origin, self.base)
 
 
-def _like(cells: np.ndarray, before: Series | None) -> Any:
+def _like(cells: np.ndarray, before: Raw) -> Raw:
     """Strings keep the string dtype that the column had; all else is a column of objects."""
     import pandas as pd
 
@@ -246,7 +248,7 @@ class ArrayRows(Rows):
     def series(self, modality: str, name: str) -> Series | None:
         import pandas as pd
 
-        array = self.arrays.get(modality)
+        array: Raw = self.arrays.get(modality)
         if hasattr(array, "iloc"):
             labels = {str(label): label for label in array.columns}
             if name in labels:
@@ -274,7 +276,7 @@ class ArrayRows(Rows):
         return Column(array, there)
 
     def with_values(
-        self, name: str, spec: ModalitySpec, old: Any, new: Any, present: np.ndarray
+        self, name: str, spec: ModalitySpec, old: Raw, new: Raw, present: np.ndarray
     ) -> ArrayRows:
         arrays, given = dict(self.arrays), dict(self.given)
         if spec.kind != "table":

@@ -318,7 +318,7 @@ class Schema:
 
     def _with_column(self, column: ColumnSpec, home: str | None, modality: str | None) -> Schema:
         in_table = home is not None and self.modalities[home].kind == "table"
-        if in_table and modality in (None, home):
+        if home is not None and in_table and modality in (None, home):
             spec = self.modalities[home]
             columns = tuple(column if c.name == column.name else c for c in spec.columns)
             return replace(

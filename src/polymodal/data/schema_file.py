@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import Any
 
-from polymodal.data.names import nearest
+from polymodal.data.names import Raw, nearest
 from polymodal.data.schema import ColumnSpec, ModalitySpec, Schema
 
 FORMAT = 1
@@ -143,7 +143,7 @@ def schema_from_yaml(text: str, where: str = "schema") -> Schema:
     return schema_from_dict(config, where)
 
 
-def _refuse_doubled_names(node: Any, where: str, seen: set[int]) -> None:
+def _refuse_doubled_names(node: Raw, where: str, seen: set[int]) -> None:
     """YAML takes the last of two equal names without a word; here that is a fault."""
     import yaml
 
@@ -167,7 +167,9 @@ def _refuse_doubled_names(node: Any, where: str, seen: set[int]) -> None:
 
 def schema_as_text(schema: Schema) -> str:
     """A table for people: a line a column, and what is ignored below."""
-    lines = [("modality", "kind", "column", "column kind", "detail", "missing")]
+    lines: list[tuple[str, ...]] = [
+        ("modality", "kind", "column", "column kind", "detail", "missing")
+    ]
     for name, spec in schema.modalities.items():
         if spec.kind != "table":
             column = "" if spec.column == name else str(spec.column)

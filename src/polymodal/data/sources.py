@@ -8,8 +8,8 @@ input                               outcome
 no rows, or no columns              ``ValueError``
 a single row                        works; kinds are guessed from one value
 a row with nothing                  kept, absent everywhere
-a column or modality nobody has     a frame's column is left out with a note; an array stays, absent
-                                    in every row
+a column or modality nobody has     a frame's column is left out with a note; an array stays,
+                                    absent in every row
 names such as ``type`` or ``a.b``   work; names are data, never attributes
 two columns of one name             ``ValueError`` that names it (in the file's header too)
 an infinite number                  ``ValueError`` that names row and column; NaN is a missing cell
@@ -44,7 +44,7 @@ import numpy as np
 from polymodal.data.dataset import MultimodalData
 from polymodal.data.images import array_layout, describe_images, holds_images
 from polymodal.data.infer import LeftOutError, infer_column, infer_schema
-from polymodal.data.names import nearest
+from polymodal.data.names import Raw, nearest
 from polymodal.data.rows import ArrayRows, FrameRows
 from polymodal.data.schema import DEFAULT_TOKENS, KINDS, ColumnSpec, ModalitySpec, Schema
 from polymodal.typing import COLUMN_KINDS
@@ -58,7 +58,10 @@ FEW_LABELS = 100
 
 
 def read(
-    source: str | Path | DataFrame, schema: Schema | str | Path | None = None
+    source: str | Path | DataFrame,
+    schema: Schema | str | Path | None = None,
+    *,
+    absent_ok: bool = False,
 ) -> MultimodalData:
     """Read a table: CSV, Parquet or a pandas frame.
 
@@ -66,6 +69,7 @@ def read(
         source: A path ending in .csv, .csv.gz, .tsv, .parquet or .pq, or a frame. Paths of
             pictures in it are relative to the file's folder (for a frame: to the working folder).
         schema: What the columns are, or the YAML file that says so; inferred if None.
+        absent_ok: Whether columns and modalities of the schema may be lacking; they are absent.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -95,7 +99,7 @@ def read(
         schema = Schema.load(schema)
     if schema is None:
         schema = infer_schema(rows.frame, rows.base, rows.origin)
-    return MultimodalData.build(rows, schema)
+    return MultimodalData.build(rows, schema, absent_ok=absent_ok)
 
 
 def _read_file(path: Path) -> DataFrame:
@@ -209,7 +213,7 @@ def from_arrays(
     return MultimodalData.build(rows, schema)
 
 
-def _as_array(values: Any, name: str) -> np.ndarray:
+def _as_array(values: Raw, name: str) -> np.ndarray:
     from PIL.Image import Image
 
     if isinstance(values, Image | str | bytes | Mapping):
@@ -236,7 +240,7 @@ def _as_array(values: Any, name: str) -> np.ndarray:
     return array.astype(object) if array.dtype.kind in "UT" else array
 
 
-def _checked_mask(mask: Any, name: str, array: Any) -> np.ndarray:
+def _checked_mask(mask: Raw, name: str, array: Raw) -> np.ndarray:
     mask = mask.detach().cpu().numpy() if hasattr(mask, "detach") else np.asarray(mask)
     shapes = {(len(array),)}
     if array.ndim == 2:
