@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import itertools
 import math
 
 import numpy as np
@@ -52,7 +53,7 @@ def test_rows_are_sorted_by_what_they_lack() -> None:
     lacking = (~ordered).sum(1)
     assert (np.diff(lacking) >= 0).all()
     patterns = [tuple(row) for row in ordered]
-    changes = sum(a != b for a, b in zip(patterns, patterns[1:], strict=False))
+    changes = sum(a != b for a, b in itertools.pairwise(patterns))
     assert changes == len(set(patterns)) - 1  # equal ones stand together
     assert thin_out(ordered).shape == (400, 3)
     assert thin_out(ordered[:7]).shape == (7, 3)
