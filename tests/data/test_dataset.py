@@ -69,7 +69,7 @@ def test_modalities_are_taken_in_the_order_asked_for(data) -> None:
     some = data[["vec", "image"]]
     assert some.names == ("vec", "image")
     assert set(some.native()) == {"vec", "image"}
-    frame, whole = frame_data()
+    _, whole = frame_data()
     assert list(whole[["table"]].native().columns) == ["n", "c"]
 
 

@@ -34,7 +34,8 @@ SENTENCES = [" ".join(RNG.choice(WORDS, 5)) for _ in range(N)]
         (RNG.normal(size=N), "number"),
         (np.exp(RNG.normal(size=N) * 2), "positive"),
         (RNG.uniform(1, 2, N), "number"),
-        (RNG.poisson(30, N) ** 2, "count"),
+        (RNG.geometric(0.03, N), "count"),
+        (3000 + RNG.integers(0, 2000, N), "number"),  # whole grams are no counts
         (np.array([180 + (i % 30) for i in range(N)]), "number"),  # less spread than a count
         (RNG.integers(0, 2, N), "category"),
         (RNG.integers(1, 6, N), "ordinal"),

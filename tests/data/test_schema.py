@@ -132,7 +132,10 @@ def test_a_wrong_edit_is_one_sentence(schema: Schema, call: object, said: str) -
         ("modalities: {a: {kind: table, columns: {x: {kind: category, levels: [[]]}}}}", "level"),
         ("modalities: {a: {kind: vector, column: a, size: -1}}", "number of values"),
         ("modalities: {a: {kind: image, column: a, size: 3}}", "height"),
-        ("modalities:\n  a: {kind: text, column: a}\n  a: {kind: text, column: a}", "line 3.*twice"),
+        (
+            "modalities:\n  a: {kind: text, column: a}\n  a: {kind: text, column: a}",
+            "line 3.*twice",
+        ),
         ("modalities: {a: {kind: text, column: a}}\nignored: {b: 3}", "a reason in words"),
     ],
 )
@@ -148,7 +151,7 @@ def test_a_fault_in_a_file_is_one_sentence_with_the_file(
 
 
 def test_no_file_and_no_text(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="nope.yaml"):
+    with pytest.raises(FileNotFoundError, match=r"nope\.yaml"):
         Schema.load(tmp_path / "nope.yaml")
     (tmp_path / "b.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ValueError, match="UTF-8"):
@@ -170,6 +173,14 @@ def test_specifications_check_themselves() -> None:
 
 def test_it_prints_as_a_table_with_what_is_left_out(schema: Schema) -> None:
     lines = str(schema).splitlines()
-    assert lines[0].split() == ["modality", "kind", "column", "column", "kind", "detail", "missing"]
+    assert lines[0].split() == [
+        "modality",
+        "kind",
+        "column",
+        "column",
+        "kind",
+        "detail",
+        "missing",
+    ]
     assert "8x6" in lines[4]
     assert lines[-1] == "  id: all values differ"

@@ -49,7 +49,8 @@ def test_the_frame_is_given_back_with_index_and_order_and_never_changed() -> Non
     data = read(frame)
     pd.testing.assert_frame_equal(data.native(), before)
     assert "id" in data.schema.ignored
-    data.native().loc[:, "keys"] = 0.0
+    native = data.native()
+    native.loc[:, "keys"] = 0.0
     data.hide(0.5, 0.5, seed=1)
     DataCodec.fit(data).encode(data)
     pd.testing.assert_frame_equal(frame, before)
@@ -128,7 +129,7 @@ def test_a_schema_is_followed_and_a_column_that_lacks_is_named(tmp_path: Path) -
     with pytest.raises(ValueError, match=r"column 'a\.b' that is not there.*Did you mean"):
         read(frame.rename(columns={"a.b": "a.c"}), schema)
     text = Schema({"t": ModalitySpec("text", column="tyqe")})
-    with pytest.raises(ValueError, match="read from 'tyqe'.*Did you mean 'type'"):
+    with pytest.raises(ValueError, match=r"read from 'tyqe'.*Did you mean 'type'"):
         read(frame, text)
 
 
@@ -243,7 +244,12 @@ def test_presence_of_arrays_comes_from_masks_and_nan() -> None:
     image = np.zeros((4, 2, 2))
     image[2] = np.nan
     data = from_arrays(
-        {"vec": vec, "image": image, "text": ["a b", None, "", "c"], "label": np.array([0, 1, 2, 1])},
+        {
+            "vec": vec,
+            "image": image,
+            "text": ["a b", None, "", "c"],
+            "label": np.array([0, 1, 2, 1]),
+        },
         present={
             "vec": torch.tensor([True, True, True, False]),
             "label": np.array([True, False, True, True]),

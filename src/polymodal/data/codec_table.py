@@ -267,11 +267,13 @@ class TableCodec:
         """A frame with the dtypes of training from (N, P)."""
         import pandas as pd
 
-        frame = pd.DataFrame(index=pd.RangeIndex(len(values)) if index is None else index)
-        columns = {
-            one.name: pd.Series(one.decode(values[:, i]), index=frame.index)
-            for i, one in enumerate(self.codecs)
-        }
+        index = pd.RangeIndex(len(values)) if index is None else index
+        columns = {}
+        for i, one in enumerate(self.codecs):
+            raw = one.decode(values[:, i])
+            # without this pandas would make strings of objects that are all strings
+            dtype = object if raw.dtype == object else None
+            columns[one.name] = pd.Series(raw, index=index, dtype=dtype)
         return pd.concat(columns, axis=1)
 
     def log_jacobian(self, values: Tensor, present: Tensor) -> Tensor:

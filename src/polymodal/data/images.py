@@ -142,17 +142,24 @@ def fit_image(value: Raw, mode: str, size: tuple[int, int], base: Path | None) -
         if flat.ndim == 3 and flat.shape[-1] not in (3, 4):
             raise ValueError(f"expected 1, 3 or 4 channels on the last axis, got {image.shape}")
         return np.asarray(fit_image(Image.fromarray(flat), mode, size, None))
+    opened = None if image is value else image
     try:
-        if image is not value:
-            image = ImageOps.exif_transpose(image)
+        if opened is not None:
+            # a copy, which holds neither the file nor what else it said
+            image = ImageOps.exif_transpose(opened)
         image.load()
         if image.mode != mode:
             image = _converted(image, mode)
         if (image.height, image.width) != size:
             image = image.resize((size[1], size[0]), Image.Resampling.LANCZOS)
+        if image is value:
+            return value
+        return image
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as fault:
         raise ValueError(f"the picture is damaged ({fault})") from None
-    return value if image is value else _settled(image)
+    finally:
+        if opened is not None:
+            opened.close()
 
 
 def _converted(image: Image, mode: str) -> Image:
@@ -161,13 +168,6 @@ def _converted(image: Image, mode: str) -> Image:
     if image.mode == "I" or image.mode.startswith("I;"):  # 16 bits a pixel: PIL would clip
         image = Pil.fromarray((np.asarray(image).clip(0, 65535) // 257).astype(np.uint8))
     return image.convert(mode)
-
-
-def _settled(image: Image) -> Image:
-    """A plain image that holds neither a file nor what else the file said."""
-    from PIL import Image as Pil
-
-    return image if type(image) is Pil.Image else image.copy()
 
 
 def fit_images(

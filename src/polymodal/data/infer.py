@@ -12,8 +12,9 @@ strings                 an image if they are names of pictures that exist; text 
                         different ones; category up to 50 levels, or up to 1,000 if each comes
                         twice on average; else left out (names, keys)
 whole numbers           left out if they count the rows; category up to 2 levels; ordinal up to
-                        20 if each comes twice on average; count if not below 0 and at least as
-                        spread as a Poisson count; else as other numbers
+                        20 if each comes twice on average; count if the smallest is between 0
+                        and a tenth of the mean and they are at least as spread as a Poisson
+                        count; else as other numbers
 other numbers           positive if above 0 with a long tail (skewness above 1, less in
                         logarithms), else number
 lists, 1-D arrays       vector, if all have one length
@@ -177,7 +178,9 @@ def _numeric(column: Series, name: str, leave_out: bool) -> ColumnSpec:
         kind: ColumnKind = "category" if n_levels == 2 else "ordinal"
         return ColumnSpec(name, kind, tuple(int(one) for one in levels))
     spread = n_levels > 1 and values.var() >= values.mean()
-    if levels[0] >= 0 and levels[-1] <= LARGEST_COUNT and spread:
+    # What is counted reaches down to few; a weight in whole grams does not.
+    reaches_few = 0 <= levels[0] <= values.mean() / 10
+    if reaches_few and levels[-1] <= LARGEST_COUNT and spread:
         return ColumnSpec(name, "count")
     return ColumnSpec(name, _real_kind(values))
 

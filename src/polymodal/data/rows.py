@@ -186,9 +186,11 @@ def _like(cells: np.ndarray, before: Raw) -> Raw:
     """Strings keep the string dtype that the column had; all else is a column of objects."""
     import pandas as pd
 
-    if before is not None and isinstance(before.dtype, pd.StringDtype):
-        return pd.array(cells, dtype=before.dtype)
-    return cells
+    dtype = getattr(before, "dtype", None)
+    if not isinstance(dtype, pd.StringDtype):
+        return cells
+    strings = all(isinstance(one, str) or _nothing(one) for one in cells)
+    return pd.array(cells, dtype=dtype) if strings else cells
 
 
 @dataclass(frozen=True)
@@ -293,6 +295,8 @@ class ArrayRows(Rows):
                 elif before is not None:
                     mask = before if before.ndim == 1 else before[:, place]
                     frame[labels[column]] = emptied(frame[labels[column]], mask)
+            for column in new.columns.difference(list(labels), sort=False):
+                frame[column] = new[column].array
             arrays[name] = frame
             return replace(self, arrays=arrays, given=given)
         for column in new.columns:
@@ -309,11 +313,12 @@ class ArrayRows(Rows):
 
 def _is_nothing(array: np.ndarray) -> np.ndarray:
     """Where an array of objects or strings holds None or NaN; (N,)."""
-    import pandas as pd
-
     if array.dtype != object:
         return np.zeros(len(array), dtype=bool)
-    found = (
-        one is None or one is pd.NA or (isinstance(one, float) and np.isnan(one)) for one in array
-    )
-    return np.fromiter(found, dtype=bool, count=len(array))
+    return np.fromiter((_nothing(one) for one in array), dtype=bool, count=len(array))
+
+
+def _nothing(value: Raw) -> bool:
+    import pandas as pd
+
+    return value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value))

@@ -274,7 +274,7 @@ def _spec(name: str, rows: ArrayRows, kind: str | None) -> ModalitySpec:
     if kind == "text":
         return ModalitySpec("text", column=name, tokens=DEFAULT_TOKENS)
     if kind == "vector":
-        size = array.shape[1] if array.ndim == 2 else None
+        size = (array.shape[1] or None) if array.ndim == 2 else None
         return ModalitySpec("vector", column=name, size=size)
     if kind == "image":
         if array.dtype == object:
