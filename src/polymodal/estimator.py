@@ -14,7 +14,15 @@ from polymodal.data.codec import DataCodec
 from polymodal.data.dataset import MultimodalData
 from polymodal.data.modalities import NetworkSettings
 from polymodal.data.tensors import Tensors
-from polymodal.fitting import Prepared, as_data, build_model, prepare, start_scales
+from polymodal.fitting import (
+    Prepared,
+    as_data,
+    build_model,
+    checked,
+    checked_container,
+    prepare,
+    start_scales,
+)
 from polymodal.model import LatentModel
 from polymodal.model_file import (
     MODEL_FILE,
@@ -67,6 +75,7 @@ class MultimodalModel:
         settings: Settings of the recipe, by name; see ``polymodal explain``.
         networks: Sizes and kinds of the networks.
         max_seconds: Stop training after this wall time, with the best weights so far.
+        checkpoint_minutes: Minutes between checkpoints, where ``fit`` is given a ``run_dir``.
 
     Attributes:
         model_: The fitted latent model.
@@ -102,6 +111,7 @@ class MultimodalModel:
         settings: Mapping[str, Any] | None = None,
         networks: NetworkSettings | None = None,
         max_seconds: float | None = None,
+        checkpoint_minutes: float = 5.0,
     ) -> None:
         self.recipe = recipe
         self.latent_dim = latent_dim
@@ -118,6 +128,7 @@ class MultimodalModel:
         self.settings = settings
         self.networks = networks
         self.max_seconds = max_seconds
+        self.checkpoint_minutes = checkpoint_minutes
 
     # -- scikit-learn's habits ------------------------------------------------------------------
 
@@ -184,11 +195,14 @@ class MultimodalModel:
 
         Raises:
             ValueError: If the data have no rows, or a parameter is out of range.
+            FileError: If ``run_dir`` holds a run already.
         """
-        rows = prepare(as_data(data), validation, self.validation_share, self.seed)
+        parameters = checked(self.get_params())
+        share, seed = parameters["validation_share"], parameters["seed"]
+        rows = prepare(as_data(data), validation, share, seed)
         model = self._build(rows)
         if run_dir is not None:
-            rows.write(Path(run_dir), self.get_params())
+            rows.write(Path(run_dir), parameters)
         return self._train(model, rows, run_dir, resume=False)
 
     def resume(self, path: str | Path) -> MultimodalModel:
@@ -205,23 +219,25 @@ class MultimodalModel:
         return self._train(self._build(rows), rows, path, resume=True)
 
     def _build(self, rows: Prepared) -> LatentModel:
-        model = build_model(self.get_params(), rows.codec)
+        model = build_model(checked(self.get_params()), rows.codec)
         start_scales(model, rows.train)
         return model
 
     def _train(
         self, model: LatentModel, rows: Prepared, run_dir: str | Path | None, *, resume: bool
     ) -> MultimodalModel:
-        batch_size = self.batch_size or usual_batch_size(len(rows.train))
+        chosen = checked(self.get_params())
+        batch_size = chosen["batch_size"] or usual_batch_size(len(rows.train))
         settings = TrainSettings(
-            epochs=self.epochs or usual_epochs(len(rows.train), batch_size),
+            epochs=chosen["epochs"] or usual_epochs(len(rows.train), batch_size),
             batch_size=batch_size,
-            learning_rate=self.learning_rate,
-            patience=self.patience,
-            seed=self.seed,
-            precision=self.precision,
-            device=self.device,
-            max_seconds=self.max_seconds,
+            learning_rate=chosen["learning_rate"],
+            patience=chosen["patience"],
+            seed=chosen["seed"],
+            precision=chosen["precision"],
+            device=chosen["device"],
+            max_seconds=chosen["max_seconds"],
+            checkpoint_minutes=chosen["checkpoint_minutes"],
         )
         self.result_ = fit(
             model,
@@ -290,6 +306,12 @@ class MultimodalModel:
         rows = self._rows(data)
         wanted = [to] if isinstance(to, str) else list(to)
         read_from = [given] if isinstance(given, str) else given
+        lacking = [n for n in read_from or () if n in self.schema_ and n not in rows.names]
+        if lacking:
+            raise ValueError(
+                f"translate: given={lacking[0]!r}, which the data lack; they have "
+                f"{', '.join(rows.names)}."
+            )
         self._check_positive("draws", draws)
         said = translate(
             self.model_,
@@ -314,9 +336,10 @@ class MultimodalModel:
             values: ``"sample"``, ``"mean"``, or ``"auto"``: sampled tables and text, mean images.
         """
         self._check_fitted()
+        self._check_positive("n", n)
         made = generate(self.model_, n, seed=self._seed(seed), values=values)
-        values = {name: self.codec_.decode(name, value) for name, value in made.items()}
-        return contained(self.codec_, values, self.container_)
+        raw = {name: self.codec_.decode(name, value) for name, value in made.items()}
+        return contained(self.codec_, raw, self.container_)
 
     def embed(self, data: DataLike) -> np.ndarray:
         """The posterior mean of each row, float32 ``(N, D)``."""
@@ -371,7 +394,7 @@ class MultimodalModel:
         self._check_fitted()
         config, codec_tensors = self.codec_.to_config()
         facts = {
-            "parameters": pack_parameters(self.get_params()),
+            "parameters": pack_parameters(checked(self.get_params())),
             "codec": config,
             "result": pack_result(self.result_),
             "n_rows": self.n_rows_,
@@ -396,7 +419,10 @@ class MultimodalModel:
 
     def _rows(self, data: DataLike) -> MultimodalData:
         self._check_fitted()
-        return as_data(data, self.schema_)
+        rows = as_data(data, self.schema_)
+        if len(rows) == 0:
+            raise ValueError(f"{rows.origin}: there are no rows; at least one is needed.")
+        return rows
 
     def _encode(self, data: MultimodalData) -> Tensors:
         encoded = self.codec_.encode(data)
@@ -407,7 +433,7 @@ class MultimodalModel:
 
     @staticmethod
     def _check_positive(name: str, value: int) -> None:
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
             raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}.")
 
 
@@ -421,11 +447,11 @@ def load(path: str | Path) -> MultimodalModel:
     try:
         model = MultimodalModel(**unpack_parameters(facts["parameters"]))
         model.codec_ = DataCodec.from_config(facts["codec"], without_prefix("codec", tensors))
-        model.model_ = build_model(model.get_params(), model.codec_)
+        model.model_ = build_model(checked(model.get_params()), model.codec_)
         model.model_.load_state_dict(without_prefix("model", tensors))
         model.result_ = unpack_result(facts["result"])
         model.n_rows_ = int(facts["n_rows"])
-        model.container_ = facts["container"]
+        model.container_ = checked_container(facts["container"])
         model.held_out_ = tensors["held_out"].numpy()
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
         raise broken(path, error) from error

@@ -91,7 +91,7 @@ class FileFormat:
             raise self.error(f"{path}: damaged, its checksum does not fit. {self.remedy}")
         try:
             facts = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise self.error(f"{path}: its header is not JSON ({error}).") from error
         if not isinstance(facts, dict):
             raise self.error(f"{path}: its header is not what a {self.name} has.")
@@ -101,8 +101,10 @@ class FileFormat:
         if header.get("format") != self.name:
             raise self.error(f"{path}: a safetensors file, but not a {self.name}.")
         version = header.get("version", "")
-        if not version.isdecimal():
-            raise self.error(f"{path}: its format version is {version!r}, expected a number.")
+        if not (version.isascii() and version.isdecimal()) or len(version) > 9 or version == "0":
+            raise self.error(
+                f"{path}: its format version is {version[:20]!r}, expected a number from 1 on."
+            )
         if int(version) > self.version:
             raise self.error(
                 f"{path}: written in format version {version}; this polymodal reads up to "

@@ -12,9 +12,10 @@ import torch
 
 from polymodal.data.codec import DataCodec
 from polymodal.data.dataset import MultimodalData
-from polymodal.data.modalities import modalities_of
+from polymodal.data.modalities import NetworkSettings, modalities_of
 from polymodal.data.sources import read
 from polymodal.data.tensors import Tensors
+from polymodal.files import FileError
 from polymodal.model import LatentModel
 from polymodal.model_file import (
     RUN_FILE,
@@ -40,8 +41,63 @@ FEWEST_ROWS_TO_SPLIT = 20
 def as_data(
     data: MultimodalData | DataFrame | str | Path, schema: Schema | None = None
 ) -> MultimodalData:
-    """What was given as data, read if it is a path or a frame."""
-    return data if isinstance(data, MultimodalData) else read(data, schema)
+    """What was given as data, read if it is a path or a frame; by a schema if there is one.
+
+    Modalities and columns that a schema has and the data lack are absent.
+    """
+    if not isinstance(data, MultimodalData):
+        return read(data, schema, absent_ok=schema is not None)
+    return data if schema is None else data.read_as(schema)
+
+
+def checked(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """An estimator's parameters with plain Python numbers, or what is wrong with them.
+
+    Raises:
+        ValueError: If a value is out of range.
+        TypeError: If it is of another type than expected.
+    """
+    found = {
+        name: value.item() if isinstance(value, np.generic) else value
+        for name, value in parameters.items()
+    }
+    least = {"latent_dim": 1, "private_dim": 0, "epochs": 1, "seed": 0, "batch_size": 1}
+    for name, low in least.items():
+        value = found[name]
+        if value is None and name in ("epochs", "batch_size"):
+            continue
+        if isinstance(value, bool) or not isinstance(value, int) or value < low:
+            raise ValueError(f"{name} must be a whole number of at least {low}, got {value!r}.")
+    share = found["validation_share"]
+    if not isinstance(share, int | float) or not 0 <= share < 1:
+        raise ValueError(f"validation_share must be a number in [0, 1), got {share!r}.")
+    if not isinstance(found["networks"], NetworkSettings | None):
+        raise TypeError(
+            f"networks must be a NetworkSettings or None, got {found['networks']!r}; write "
+            "networks=polymodal.NetworkSettings(...)."
+        )
+    settings = found["settings"]
+    if not isinstance(settings, Mapping | None):
+        raise TypeError(
+            f"settings must be a dictionary of the recipe's settings or None, got {settings!r}."
+        )
+    for name in ("latent_dim", "private_dim"):
+        if settings and name in settings:
+            raise ValueError(f"settings: give {name} as a parameter of the model itself.")
+    return found
+
+
+def checked_container(name: str) -> Container:
+    """What a file says that the data came in.
+
+    Raises:
+        ValueError: If it is no such thing.
+    """
+    if name == "frame":
+        return "frame"
+    if name == "arrays":
+        return "arrays"
+    raise ValueError(f"the container must be 'frame' or 'arrays', got {name!r}")
 
 
 @dataclass(frozen=True)
@@ -63,7 +119,16 @@ class Prepared:
     container: Container
 
     def write(self, folder: Path, parameters: Mapping[str, Any]) -> None:
-        """Write all that a run needs to go on from its checkpoints into its folder."""
+        """Write all that a run needs to go on from its checkpoints into its folder.
+
+        Raises:
+            FileError: If there is a run already.
+        """
+        if (folder / RUN_NAME).exists():
+            raise FileError(
+                f"{folder}: a run was here; go on with it by resume({str(folder)!r}), or use "
+                "another folder."
+            )
         config, codec_tensors = self.codec.to_config()
         tensors = {**prefixed("codec", codec_tensors), "held_out": torch.as_tensor(self.held_out)}
         for part, rows in (("train", self.train), ("validation", self.validation)):
@@ -103,7 +168,7 @@ class Prepared:
                 parts["train"],
                 parts["validation"],
                 tensors["held_out"].numpy(),
-                facts["container"],
+                checked_container(facts["container"]),
             )
             return unpack_parameters(facts["parameters"]), rows
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -119,12 +184,10 @@ def prepare(
     """Fit the codec and encode; a share of the rows is held out where no validation is given.
 
     Raises:
-        ValueError: If the data have no rows or the share is out of range.
+        ValueError: If the data have no rows.
     """
     if len(data) == 0:
         raise ValueError("fit: the data have no rows; at least one is needed.")
-    if not 0 <= validation_share < 1:
-        raise ValueError(f"validation_share must be in [0, 1), got {validation_share}.")
     kept, held_out = np.arange(len(data)), np.empty(0, dtype=np.int64)
     if validation is not None:
         tuned = as_data(validation, data.schema)

@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from polymodal.data.modalities import NetworkSettings
@@ -36,7 +37,7 @@ def pack_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
     packed["networks"] = None if networks is None else dataclasses.asdict(networks)
     settings = parameters["settings"]
     if settings is not None:
-        packed["settings"] = {name: _pack(name, value) for name, value in settings.items()}
+        packed["settings"] = {str(name): _pack(name, value) for name, value in settings.items()}
     return packed
 
 
@@ -53,6 +54,7 @@ def unpack_parameters(packed: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _pack(name: str, value: Any) -> Any:  # noqa: ANN401
+    value = value.item() if isinstance(value, np.generic) else value
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if type(value).__name__ in _SCHEDULES and isinstance(value, tuple(_SCHEDULES.values())):

@@ -109,10 +109,7 @@ class Imputation:
             if self.codec.kind(name) == "table":
                 spread[name] = _table_spread([draw[name] for draw in draws])
             else:
-                stack = np.stack([np.asarray(draw[name], dtype=np.float64) for draw in draws])
-                spread[name] = (
-                    stack.std(0, ddof=1) if len(stack) > 1 else np.zeros(stack.shape[1:])
-                )
+                spread[name] = _spread(np.stack([_numbers(draw[name]) for draw in draws]))
         tables = [name for name in spread if self.codec.kind(name) == "table"]
         if len(spread) == 1 and tables:
             return spread[tables[0]]
@@ -148,9 +145,15 @@ class Imputation:
 
     def _filled(self, values: dict[str, Tensor]) -> Any:  # noqa: ANN401
         made = {name: self._decoded(name, value) for name, value in values.items()}
-        if all(name in self.data.names for name in made):
-            return self.data.replace(made).native()
-        return contained(self.codec, made, container_of(self.data))
+        had = {name: value for name, value in made.items() if name in self.data.names}
+        new = {name: value for name, value in made.items() if name not in had}
+        held = self.data.replace(had).native() if had else self.data.native()
+        if not new:
+            return held
+        added = contained(self.codec, new, container_of(self.data))
+        if isinstance(held, dict):
+            return {**held, **added}
+        return held.join(added.set_axis(held.index, axis=0))
 
 
 def container_of(data: MultimodalData) -> Container:
@@ -192,8 +195,44 @@ def _keep_cells(made: Any, before: Any, there: np.ndarray) -> Any:  # noqa: ANN4
         elif not known.any():
             columns[column] = new
         else:
-            columns[column] = old.where(known, new.astype(object)).infer_objects()
+            columns[column] = _merged(old, new, known)
     return pd.DataFrame(columns, index=made.index)
+
+
+def _merged(old: Any, new: Any, known: np.ndarray) -> Any:  # noqa: ANN401
+    """A column's known cells and new ones for the rest, in the dtype it had if that holds them."""
+    import pandas as pd
+
+    if isinstance(old.dtype, pd.CategoricalDtype):
+        lacking = [v for v in new[~known].unique() if v not in old.cat.categories]
+        dtype = old.cat.add_categories(lacking).dtype
+        if isinstance(new.dtype, pd.CategoricalDtype) and lacking:
+            # The order of training, where it knows all that this column has.
+            levels = new.cat.categories
+            whole = set(old.cat.categories) <= set(levels)
+            dtype = pd.CategoricalDtype(levels, old.cat.ordered) if whole else dtype
+    else:
+        dtype = old.dtype
+    cells = old.astype(object).to_numpy(copy=True)
+    cells[~known] = new.astype(object).to_numpy()[~known]
+    try:
+        return pd.Series(cells, index=old.index, dtype=dtype)
+    except (TypeError, ValueError):  # whole numbers that got fractions
+        return pd.Series(cells, index=old.index).infer_objects()
+
+
+def _spread(stack: np.ndarray) -> np.ndarray:
+    """Standard deviation over the first axis, exactly 0 where nothing varies."""
+    if len(stack) < 2:
+        return np.zeros(stack.shape[1:])
+    return np.where((stack == stack[0]).all(0), 0.0, stack.std(0, ddof=1))
+
+
+def _numbers(values: Any) -> np.ndarray:  # noqa: ANN401
+    """Images or vectors as one array of float64, from an array or from objects."""
+    if isinstance(values, np.ndarray) and values.dtype.kind == "O":
+        values = np.stack([np.asarray(value) for value in values])
+    return np.asarray(values, dtype=np.float64)
 
 
 def _table_spread(frames: list[Any]) -> Any:  # noqa: ANN401
@@ -207,9 +246,8 @@ def _table_spread(frames: list[Any]) -> Any:  # noqa: ANN401
             stack = np.stack(
                 [value.to_numpy(dtype=np.float64, na_value=np.nan) for value in values]
             )
-            columns[column] = stack.std(0, ddof=1) if len(stack) > 1 else np.zeros(stack.shape[1])
+            columns[column] = _spread(stack)
             continue
-        stack = np.stack([pd.factorize(value.astype(str))[0] for value in values])
         table = pd.DataFrame(np.stack([value.astype(str).to_numpy() for value in values]))
         most = table.mode(axis=0).iloc[0].to_numpy()
         columns[column] = (table.to_numpy() != most).mean(0)

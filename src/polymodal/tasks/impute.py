@@ -62,8 +62,12 @@ def impute(
 
     Returns:
         The filled rows. Modalities that ``source`` does not name are filled everywhere.
+
+    Raises:
+        ValueError: If a name is unknown or given twice, or ``draws`` or ``proposals`` too small.
     """
     names = tuple(names if names is not None else model.names)
+    _check(model, names, draws, proposals)
     n_rows, device = len(source), next(iter(source.x.values())).device
     missing = {name: missing_of(model, source, name, keep) for name in names}
     result = _start(source, names, draws, missing)
@@ -86,6 +90,18 @@ def impute(
     finally:
         model.train(was_training)
     return result
+
+
+def _check(model: LatentModel, names: Sequence[str], draws: int, proposals: int) -> None:
+    for name in names:
+        if name not in model.names:
+            raise ValueError(f"no modality {name!r}; the model knows {', '.join(model.names)}.")
+    if len(set(names)) < len(names) or not names:
+        raise ValueError(f"impute: names must name each modality once, got {list(names)}.")
+    if draws < 0 or proposals < 1:
+        raise ValueError(
+            f"draws must be at least 0 and proposals at least 1, got {draws} and {proposals}."
+        )
 
 
 def missing_of(model: LatentModel, source: Tensors, name: str, keep: bool) -> Tensor:

@@ -3,11 +3,11 @@ r"""Draws from p(z | what is given), by sampling-importance-resampling.
 Proposals :math:`z_k \sim q(z \mid x_S)` are weighted by
 :math:`w_k \propto p(x_S \mid z_k)\, p(z_k) / q(z_k \mid x_S)` and resampled. With many given
 values a few weights can hold nearly all the mass, and resampling would then repeat one draw and
-promise a certainty that nobody has. Each row's log-weights are therefore tempered, :math:`w_k^\tau` with the
-largest :math:`\tau \le 1` for which the effective sample size is at least the number of draws
-asked for; :math:`\tau = 0` are draws from q itself. The effective sample size that is reported is
-that of the untempered weights: where it is small, the amortised posterior is far from the true
-one.
+promise a certainty that nobody has. Each row's log-weights are therefore tempered,
+:math:`w_k^\tau` with the largest :math:`\tau \le 1` for which the effective sample size is at
+least the number of draws asked for; :math:`\tau = 0` are draws from q itself. The effective
+sample size that is reported is that of the untempered weights: where it is small, the amortised
+posterior is far from the true one.
 
 References:
     Donald Rubin. Using the SIR algorithm to simulate posterior distributions. Bayesian Statistics
@@ -43,16 +43,20 @@ def effective_sample_size(log_weights: Tensor) -> Tensor:
 def temper(log_weights: Tensor, least: float) -> Tensor:
     """Scale log-weights ``(K, B)`` so that their effective sample size is at least ``least`` of K.
 
-    A row that has it already is left as it is, bit for bit.
+    A row that has it already is left as it is, bit for bit; a weight of zero stays zero.
     """
     low = torch.zeros_like(log_weights[0])
     high = torch.ones_like(low)
     done = effective_sample_size(log_weights) >= least
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
-        enough = effective_sample_size(middle * log_weights) >= least
+        enough = effective_sample_size(_scaled(middle, log_weights)) >= least
         low, high = torch.where(enough, middle, low), torch.where(enough, high, middle)
-    return torch.where(done, torch.ones_like(low), low) * log_weights
+    return torch.where(done, log_weights, _scaled(low, log_weights))
+
+
+def _scaled(tau: Tensor, log_weights: Tensor) -> Tensor:
+    return torch.where(log_weights.isneginf(), log_weights, tau * log_weights)
 
 
 def resample(log_weights: Tensor, n_draws: int) -> Tensor:
@@ -86,7 +90,12 @@ def posterior_draws(
     z = q.rsample((proposals,))  # (K, B, D)
     log_p = torch.stack(list(model.log_likelihoods(z, x, present).values())).sum(0)
     log_weights = (log_p + model.prior().log_prob(z) - q.log_prob(z)).double()
-    share = effective_sample_size(log_weights)
+    # A value so wild that its density leaves the range of floats must not make the answer NaN:
+    # such a proposal is not drawn, and where there is no other the draws are those of q.
+    log_weights = torch.where(log_weights.isfinite(), log_weights, -torch.inf)
+    lost = log_weights.isneginf().all(0)
+    log_weights = torch.where(lost, 0.0, log_weights)
+    share = torch.where(lost, 1 / proposals, effective_sample_size(log_weights))
     tempered = temper(log_weights, min(1.0, draws / proposals))
     index = resample(tempered, draws)  # (n, B)
     chosen = z.gather(0, index.unsqueeze(-1).expand(*index.shape, z.shape[-1]))

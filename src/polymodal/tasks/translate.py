@@ -37,8 +37,10 @@ def translate(
         Name -> ``(draws, N, ...)``.
 
     Raises:
-        ValueError: If a name is unknown, nothing is given, or ``draws`` is below 1.
+        ValueError: If a name is unknown, nothing is wanted or given, or ``draws`` is below 1.
     """
+    if not to:
+        raise ValueError(f"nothing to translate to; name some of {', '.join(model.names)}.")
     given = tuple(given if given is not None else (n for n in source.present if n not in to))
     for name in (*to, *given):
         if name not in model.names:

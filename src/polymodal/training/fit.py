@@ -293,7 +293,8 @@ class _Run:
         if where is None and self.recorder is not None:
             self._tick()
             self.recorder.save(state)
-        state.put_back(self.model, self.average, self.initial)
+        diverged = where is not None
+        state.put_back(self.model, self.average, self.initial, diverged=diverged)
         self.optimiser.zero_grad(set_to_none=True)
         self.model.eval()
         return TrainResult(status, reason, where, state.best_epoch, tuple(state.history))

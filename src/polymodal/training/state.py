@@ -76,12 +76,21 @@ class TrainState:
         return math.isfinite(score) and (self.best_score is None or score > self.best_score)
 
     def put_back(
-        self, model: nn.Module, average: WeightAverage | None, initial: Mapping[str, Tensor]
+        self,
+        model: nn.Module,
+        average: WeightAverage | None,
+        initial: Mapping[str, Tensor],
+        *,
+        diverged: bool,
     ) -> None:
-        """Give the model the kept weights; before any were kept, the newest finite ones."""
+        """Give the model the kept weights; before any were kept, the newest that are usable.
+
+        Those with which the run diverged are not, finite though they may be: then the initial ones.
+        """
+        finite = all(bool(torch.isfinite(t).all()) for t in model.state_dict().values())
         if self.kept is not None:
             model.load_state_dict(self.kept)
-        elif not all(bool(torch.isfinite(t).all()) for t in model.state_dict().values()):
+        elif diverged or not finite:
             model.load_state_dict(initial)
         elif average is not None:
             average.settle()
