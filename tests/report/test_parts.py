@@ -36,7 +36,8 @@ def test_a_strip_is_blue_below_red_above_and_grey_where_missing() -> None:
     assert abs(mid - mid.mean()).max() < 3
     assert high[0] > high[2]
     assert gone.tolist() == [200, 200, 200]
-    assert pixels(encode_strip(np.zeros(100))).shape == (4, 32, 3)
+    assert pixels(encode_strip(np.zeros(90))).shape == (3, 32, 3)
+    assert pixels(encode_strip(np.zeros(240))).shape == (16, 15, 3)
 
 
 def test_a_mask_is_a_pixel_an_entry() -> None:

@@ -113,7 +113,7 @@ def test_every_section_is_there(page: str) -> None:
         assert f'href="#{section}"' in page
     assert page.index('class="verdict"') < page.index('id="data"')
     assert "too narrow" in page
-    assert "worse than 5 nearest neighbours" in page
+    assert "worse than 5 neighbours" in page
     assert page.count("<details") == 14 + 1  # every subset of four, and the citation
 
 

@@ -118,7 +118,8 @@ def cell_grid(
     )
     if not names:
         return None
-    few = tensors.rows(fullest_rows(tensors, n_rows))
+    chosen = fullest_rows(tensors, n_rows)
+    few = tensors.rows(chosen)
     draw = torch.Generator().manual_seed(seed)
     hidden = {}
     for name in names:
@@ -140,7 +141,7 @@ def cell_grid(
                 codec, name, row, few.x[name], said.point[name], said.draws[name], columns
             )
         if compared:
-            lines.append(CellLine(row, tuple(compared)))
+            lines.append(CellLine(int(chosen[row]), tuple(compared)))
     return CellGrid(names, tuple(lines)) if lines else None
 
 
@@ -162,7 +163,7 @@ def _grid(
         point, draws = said.point[name], clean.get(name, said.draws[name])
         truth = show(codec, name, few.x[name], few.present[name])
         if codec.kind(name) == "table":
-            heads.append(name)
+            heads += [name, "", ""]
             answers.append(
                 [
                     Answer(

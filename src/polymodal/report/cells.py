@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from polymodal.report.pictures import encode_image, encode_strip
+from polymodal.report.pictures import encode_image, encode_strip, strip_width
 from polymodal.typing import rows_present
 
 if TYPE_CHECKING:
@@ -31,12 +31,14 @@ class Cell:
         kind: How it is drawn.
         text: The words, or what a picture shows.
         source: A picture's ``data:`` address.
+        width: A picture's width on the page, in pixels.
         pairs: Column and value, of a table.
     """
 
     kind: Literal["image", "strip", "text", "table", "absent"]
     text: str = ""
     source: str = ""
+    width: int = 60
     pairs: tuple[tuple[str, str], ...] = ()
 
 
@@ -63,7 +65,8 @@ def show(codec: DataCodec, name: str, values: Tensor, present: Tensor | None = N
         numbers = values.detach().float().cpu()
         if present is not None and present.ndim == 2:
             numbers = torch.where(present.cpu(), numbers, torch.nan)
-        cells = [Cell("strip", name, encode_strip(row.numpy())) for row in numbers]
+        width = max(60, 5 * strip_width(numbers.shape[1]))
+        cells = [Cell("strip", name, encode_strip(row.numpy()), width) for row in numbers]
     elif kind == "text":
         cells = [Cell("text", shorten(str(text))) for text in codec.decode(name, values)]
     else:
@@ -84,18 +87,18 @@ def compare(
     shown = range(truth.shape[1]) if columns is None else columns
     true, said = (decoded_columns(codec, name, v[row : row + 1]) for v in (truth, answer))
     drawn = decoded_columns(codec, name, draws[:, row])
-    names = list(true)
+    names, described = list(true), codec.columns(name)
     lines = []
     for j in list(shown)[:MOST_COLUMNS]:
-        column = names[j]
-        right, got = true[column][0], said[column][0]
+        column, named = names[j], described[j].kind == "category"
+        right, got, values = true[column][0], said[column][0], drawn[column]
         lines.append(
             Compared(
                 column,
                 write_value(right),
                 write_value(got),
-                spread(drawn[column]),
-                _missed(right, got, drawn[column]),
+                shares(values) if named else spread(values),
+                write_value(right) != write_value(got) if named else _missed(right, got, values),
             )
         )
     return lines
@@ -112,6 +115,11 @@ def spread(values: Sequence[Any]) -> str:
     if values and all(is_number(v) for v in values):
         low, high = np.quantile(np.array(values, dtype=float), [0.05, 0.95])
         return f"{write_value(float(low))} to {write_value(float(high))}"
+    return shares(values)
+
+
+def shares(values: Sequence[Any]) -> str:
+    """The likeliest values among the draws and how many say so."""
     common = Counter(write_value(v) for v in values).most_common(3)
     return ", ".join(f"{name} {n / len(values):.0%}" for name, n in common)
 

@@ -36,7 +36,11 @@ def describe_making(model: MultimodalModel, commands: Sequence[str]) -> dict[str
         "citation": entry.citation,
         "settings": [
             ("weights", f"{size:,}"),
-            *((name, f"{value}") for name, value in settings.items() if name != "recipe"),
+            *(
+                (name, f"{value}")
+                for name, value in settings.items()
+                if name not in ("recipe", "progress")
+            ),
         ],
         "commands": list(commands),
         "versions": versions(),

@@ -39,15 +39,29 @@ def encode_image(image: np.ndarray) -> str:
     return _address(picture)
 
 
-def encode_strip(values: np.ndarray, width: int = 32) -> str:
+def strip_width(size: int) -> int:
+    """How many numbers a line of a heat strip has.
+
+    Long vectors are folded near a square, where their size has such a divisor: some are pictures.
+
+    Example:
+        >>> strip_width(240), strip_width(47), strip_width(471)
+        (15, 32, 32)
+    """
+    root = int(size**0.5)
+    near = [width for width in range(root, root // 2, -1) if size % width == 0]
+    return near[0] if size >= 100 and near else min(32, max(1, size))
+
+
+def encode_strip(values: np.ndarray) -> str:
     """Standardised numbers ``(P,)`` as a heat strip: blue below, white at, red above the mean.
 
-    Long vectors are folded into lines of ``width`` numbers; NaN is grey.
+    Long vectors are folded into lines; NaN is grey.
     """
     from PIL import Image
 
     values = np.asarray(values, dtype=np.float64).ravel()
-    width = min(width, max(1, len(values)))
+    width = strip_width(len(values))
     lines = -(-len(values) // width)
     padded = np.full(lines * width, np.nan)
     padded[: len(values)] = values

@@ -33,13 +33,12 @@ def describe_latent(model: LatentModel, codec: DataCodec, tensors: Tensors) -> d
         first["levels"][v] if first.get("levels") and v is not None else ""
         for v in first["values"]
     ]
-    active = int((z.var(0) > 0.01).sum())
+    n_used = int((z.var(0) > 0.01).sum())
     return {
         "sentence": (
             f"{len(index):,} test rows, each at the mean of its posterior given all that it has, "
             f"seen along the two directions in which they differ most ({shares[0]:.0%} and "
-            f"{shares[1]:.0%} of the variance). {active} of {z.shape[1]} latent numbers differ "
-            "between rows; the others are not used."
+            f"{_use(n_used, z.shape[1])}"
         ),
         "columns": columns,
         "plane": {
@@ -50,6 +49,12 @@ def describe_latent(model: LatentModel, codec: DataCodec, tensors: Tensors) -> d
         "picture": encode_figure(draw_latent(points, labels, first["name"])),
         "width": 560,
     }
+
+
+def _use(n_used: int, n_latent: int) -> str:
+    if n_used == n_latent:
+        return f"All {n_latent} latent numbers differ between rows."
+    return f"{n_used} of {n_latent} latent numbers differ between rows; the others are not used."
 
 
 def project(z: np.ndarray) -> tuple[np.ndarray, tuple[float, float]]:

@@ -13,13 +13,13 @@ _TITLES = {
     "cells": "Single cells hidden, everything else given",
 }
 _METRICS = {
-    "mae": "mean absolute error",
-    "rmse": "root mean squared error",
+    "mae": "mean abs. error",
+    "rmse": "RMSE",
     "error_rate": "share wrong",
     "r2": "R² (higher is better)",
     "token_f1_error": "1 - F1 of words",
 }
-_BASELINES = {"mean": "the mean", "linear": "a linear model", "knn": "5 nearest neighbours"}
+_BASELINES = {"mean": "the mean", "linear": "linear", "knn": "5 neighbours"}
 
 
 def describe_skill(evaluation: Evaluation) -> dict[str, Any] | None:
@@ -54,7 +54,7 @@ def _line(row: SkillRow) -> dict[str, Any]:
     words = {
         "better": f"better than {rival}",
         "worse": f"worse than {rival}",
-        "equal": f"no clear difference from {rival}",
+        "equal": "no clear difference",
     }[row.verdict]
     estimates = ("model", "mean", "linear", "knn", "skill", "crps", "coverage")
     return {
@@ -64,5 +64,6 @@ def _line(row: SkillRow) -> dict[str, Any]:
         "n": f"{row.n:,}",
         "verdict": row.verdict,
         "words": words,
+        "best": row.best_baseline,
         **{name: getattr(row, name) for name in estimates},
     }

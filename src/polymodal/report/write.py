@@ -166,9 +166,10 @@ def describe_calibration(evaluation: Evaluation | None) -> dict[str, Any] | None
         return None
     points = sorted(evaluation.calibration)
     nominal, observed, cells = min(points, key=lambda point: abs(point[0] - 0.9))
-    if observed < nominal - 0.05:
+    off = sum(point[1] - point[0] for point in points) / len(points)
+    if off < -0.05:
         judged = "too narrow: trust them less than they say"
-    elif observed > nominal + 0.05:
+    elif off > 0.05:
         judged = "too wide: the model knows more than it says"
     else:
         judged = "as wide as they should be"
@@ -177,8 +178,8 @@ def describe_calibration(evaluation: Evaluation | None) -> dict[str, Any] | None
         "width": 380,
         "sentence": (
             f"Of {cells:,} hidden numbers, {observed:.0%} lay inside their {nominal:.0%} interval:"
-            f" the intervals are {judged}. On the dashed line, promise and outcome are equal; "
-            "the band is the error of counting."
+            f" over all levels, intervals are {judged}. On the dashed line, promise and outcome "
+            "are equal; the band is the error of counting."
         ),
     }
 

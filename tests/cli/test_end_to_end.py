@@ -1,0 +1,197 @@
+"""Every verb on real data, from `fit` to `report`, in one process."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from polymodal.cli import main
+from polymodal.cli.tables import frame_of, write_frame
+from polymodal.data.bundled import load_bundled
+from polymodal.estimator import load
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with penguins in a CSV and a model of them."""
+    folder = tmp_path_factory.mktemp("work")
+    frame = load_bundled("penguins").native().sample(frac=1.0, random_state=0)
+    frame.iloc[:150].to_csv(folder / "train.csv", index=False)
+    frame.iloc[150:200].to_csv(folder / "test.csv", index=False)
+    words = f"fit {folder}/train.csv --epochs 2 --latent-dim 4 --out {folder}/model.pm --json"
+    assert main(words.split()) == 0
+    return folder
+
+
+def run(words: str, capsys: pytest.CaptureFixture[str]) -> dict:
+    """The JSON of a command that works; nothing else is on standard output."""
+    assert main([*words.split(), "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_fit_writes_what_makes_it_again(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = load(work / "model.pm")
+    said = run(f"fit --config {work}/model.pm.yaml --out {work}/again.pm", capsys)
+    assert said["rows"] == 150
+    assert said["epochs"] == 2
+    assert said["status"] == "finished"
+    again = load(work / "again.pm")
+    for name, value in first.model_.state_dict().items():
+        assert value.equal(again.model_.state_dict()[name]), name
+
+
+def test_fit_says_what_it_did(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(f"fit {work}/train.csv --epochs 1 --out {work}/words.pm".split()) == 0
+    out, err = capsys.readouterr()
+    assert "150 rows" in out
+    assert f"polymodal impute {work}/words.pm" in out
+    assert "epoch 1/1" in err
+    assert "epoch 1/1" not in out
+
+
+def test_a_run_goes_on(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = f"fit {work}/train.csv --epochs 1 --out {work}/r.pm --run-dir {work}/run"
+    assert run(words, capsys)["epochs"] == 1
+    assert run(f"{words} --resume", capsys)["epochs"] == 1
+    assert main(words.split()) == 1
+    assert "resume" in capsys.readouterr().err
+
+
+def test_impute_fills_and_keeps_what_is_known(
+    work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = pd.read_csv(work / "train.csv")
+    assert before.isna().to_numpy().any()
+    words = f"impute {work}/model.pm {work}/train.csv --out {work}/filled.csv"
+    said = run(words, capsys)
+    after = pd.read_csv(work / "filled.csv")
+    assert said["filled"]["table"] == int(before.isna().to_numpy().sum())
+    assert list(after.columns) == list(before.columns)
+    assert not after.isna().to_numpy().any()
+    for column in before:
+        known = before[column].notna()
+        assert (after[column][known] == before[column][known]).all()
+
+
+def test_impute_writes_intervals_and_draws(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = f"impute {work}/model.pm {work}/train.csv"
+    run(f"{source} --out {work}/band.parquet --interval 0.8", capsys)
+    band = pd.read_parquet(work / "band.parquet")
+    low, mid, high = (band[f"body_mass_g{end}"] for end in ("_low", "", "_high"))
+    holes = pd.read_csv(work / "train.csv")["body_mass_g"].isna()
+    assert (low[holes] < high[holes]).all()
+    assert (low[~holes] == mid[~holes]).all()
+    run(f"{source} --out {work}/draws.parquet --draws 3 --all-draws", capsys)
+    draws = pd.read_parquet(work / "draws.parquet")
+    assert draws["draw"].tolist() == sorted([0, 1, 2] * 150)
+
+
+def test_a_file_without_some_columns_is_filled_too(
+    work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    part = pd.read_csv(work / "test.csv").drop(columns=["species", "sex"])
+    part.to_csv(work / "part.csv", index=False)
+    run(f"impute {work}/model.pm {work}/part.csv --out {work}/whole.parquet", capsys)
+    whole = pd.read_parquet(work / "whole.parquet")
+    assert {"species", "sex"} <= set(whole.columns)
+    assert not whole.isna().to_numpy().any()
+
+
+def test_generate_embed_and_score(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("one", "two"):
+        run(f"generate {work}/model.pm --n 7 --out {work}/{name}.parquet --seed 3", capsys)
+    one, two = (pd.read_parquet(work / f"{name}.parquet") for name in ("one", "two"))
+    pd.testing.assert_frame_equal(one, two)
+    assert len(one) == 7
+    run(f"generate {work}/model.pm --n 2 --out {work}/made", capsys)
+    assert (work / "made" / "rows.csv").exists()
+    said = run(f"embed {work}/model.pm {work}/test.csv --out {work}/z.parquet", capsys)
+    assert (said["rows"], said["dimensions"]) == (50, 4)
+    assert pd.read_parquet(work / "z.parquet").shape == (50, 4)
+    said = run(f"score {work}/model.pm {work}/test.csv --out {work}/score.csv", capsys)
+    assert len(said["log_likelihood"]) == 50
+    assert np.isfinite(said["mean"])
+    lowest = pd.read_csv(work / "score.csv")["log_likelihood"].argmin()
+    assert said["lowest_rows"][0] == lowest
+
+
+def test_translate_refuses_a_modality_that_is_not_there(
+    work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = f"translate {work}/model.pm {work}/test.csv --to tabel --out {work}/t.csv"
+    assert main(words.split()) == 2
+    assert "Did you mean 'table'?" in capsys.readouterr().err
+
+
+def test_evaluate_and_report(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    judged = f"{work}/model.pm {work}/test.csv --train {work}/train.csv"
+    said = run(f"evaluate {judged} --out {work}/eval.json", capsys)
+    assert said["verdict"]
+    assert said == json.loads((work / "eval.json").read_text())
+    said = run(f"report {judged} --out {work}/report.html --title Penguins", capsys)
+    page = (work / "report.html").read_text("utf-8")
+    assert said["bytes"] == len(page.encode())
+    assert "<h1>Penguins</h1>" in page
+
+
+def test_schema_is_written_and_used(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = run(f"schema {work}/train.csv --write {work}/schema.yaml", capsys)
+    assert said["rows"] == 150
+    kinds = {c["name"]: c["kind"] for c in said["modalities"][0]["columns"]}
+    assert kinds["species"] == "category"
+    words = f"fit {work}/train.csv --schema {work}/schema.yaml --epochs 1 --out {work}/s.pm"
+    assert run(words, capsys)["modalities"] == ["table"]
+
+
+@pytest.mark.parametrize("share", [0.3, 0.99])
+def test_a_truncated_model_ends_in_1(
+    work: Path, share: float, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = (work / "model.pm").read_bytes()
+    (tmp_path / "cut.pm").write_bytes(whole[: int(share * len(whole))])
+    words = f"score {tmp_path}/cut.pm {work}/test.csv"
+    assert main(words.split()) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert "cut.pm" in err
+
+
+def test_the_demo_ends_with_a_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = run(f"demo --data penguins --seconds 1 --out {tmp_path}/demo", capsys)
+    assert {file.name for file in (tmp_path / "demo").iterdir()} == {
+        "report.html",
+        "model.pm",
+        "filled.parquet",
+    }
+    assert said["verdict"] in said["words"]
+    assert not pd.read_parquet(tmp_path / "demo" / "filled.parquet").isna().to_numpy().any()
+    assert 'id="filled"' in (tmp_path / "demo" / "report.html").read_text("utf-8")
+    shutil.rmtree(tmp_path / "demo")
+
+
+def test_pictures_and_vectors_go_into_files(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    frame = frame_of(
+        {
+            "photo": (rng.random((3, 1, 5, 4)) * 255).astype(np.uint8),
+            "note": ["a", None, "c"],
+            "gene": rng.normal(size=(3, 2)),
+            "facts": pd.DataFrame({"n": [1, 2, 3], "note": ["x", "y", "z"]}),
+        }
+    )
+    assert list(frame.columns) == ["photo", "note", "gene", "n", "facts.note"]
+    assert write_frame(frame, tmp_path / "a.parquet") == []
+    back = pd.read_parquet(tmp_path / "a.parquet")
+    assert back["photo"][0].startswith(b"\x89PNG")
+    np.testing.assert_allclose(back["gene"][1], frame["gene"][1])
+    files = write_frame(frame, tmp_path / "a.csv")
+    back = pd.read_csv(tmp_path / "a.csv")
+    assert back["photo"].tolist() == [f"a_photo/00000{i}.png" for i in range(3)]
+    assert [file.read_bytes()[:4] for file in files] == [b"\x89PNG"] * 3
+    assert json.loads(back["gene"][2]) == pytest.approx(frame["gene"][2].tolist())
