@@ -216,3 +216,24 @@ def test_likelihood_weights_enter_training_losses_only() -> None:
     z = torch.randn(3, ROWS, 2, dtype=torch.float64)
     for name, value in plain.log_likelihoods(z, X, PRESENT).items():
         assert torch.equal(weighted.log_likelihoods(z, X, PRESENT)[name], value)
+
+
+@pytest.mark.parametrize("strata", ["all", "one"])
+@pytest.mark.parametrize("divergence", ["convex", "mixture"])
+def test_parts_add_up_to_the_loss(strata: str, divergence: str) -> None:
+    weights = {"a": 0.5, "b": 2.0, "c": 1.0}
+    objective = ELBO(0.25, samples=3, strata=strata, divergence=divergence)
+    model = TRUTH.build(MixtureOfProducts("always"), objective, weights=weights)
+    terms = model.loss(X, PRESENT, 0)
+    total = sum(weight * terms.parts[f"-log p({name})"] for name, weight in weights.items())
+    torch.testing.assert_close(terms.loss.detach(), total + 0.25 * terms.parts["kl"])
+
+
+def test_parts_of_importance_weighted_bounds_are_averages_over_draws() -> None:
+    """The terms of K draws are those of the ELBO of the mixture with the same draws."""
+    found = {}
+    for objective in (ELBO(samples=5, divergence="mixture"), IWAE(5), DReG(5)):
+        with seeded(2):
+            parts = TRUTH.build(MixtureOfProducts(), objective).loss(X, PRESENT, 0).parts
+        for name, value in parts.items():
+            torch.testing.assert_close(value, found.setdefault(name, value))

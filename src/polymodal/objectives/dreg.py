@@ -55,7 +55,7 @@ class DReG(nn.Module):
 
     def forward(self, model: MultimodalVAE, x: Batch, present: Present, step: int) -> Terms:
         """The negative bound of each row in nats; its gradient is the estimator above."""
-        q: Strata = model.posterior(x, present)
+        q: Strata = model.posterior(x, present)  # pyright: ignore[reportAssignmentType]
         frozen = q.detach()
         drawn = q.stratified(self.samples)  # (K, S, B, D)
         z = drawn.view_as(drawn)

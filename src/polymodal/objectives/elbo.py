@@ -68,7 +68,7 @@ class ELBO(nn.Module):
 
     def forward(self, model: MultimodalVAE, x: Batch, present: Present, step: int) -> Terms:
         """The negative ELBO of each row in nats."""
-        q: Strata = model.posterior(x, present)
+        q: Strata = model.posterior(x, present)  # pyright: ignore[reportAssignmentType]
         if self.strata == "all":
             z = q.stratified(self.samples)  # (K, S, B, D)
             weights = q.log_weights.exp() / self.samples  # (S, B)

@@ -56,7 +56,7 @@ class IWAE(nn.Module):
 
     def forward(self, model: MultimodalVAE, x: Batch, present: Present, step: int) -> Terms:
         """The negative bound of each row in nats."""
-        q: Strata = model.posterior(x, present)
+        q: Strata = model.posterior(x, present)  # pyright: ignore[reportAssignmentType]
         z = q.stratified(self.samples)  # (K, S, B, D)
         log_p = model.log_likelihoods(z, x, present)
         gap = q.log_prob(z) - model.prior().log_prob(z)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -98,10 +99,11 @@ def check_networks_run_once_a_step(model: LatentModel, x: Batch, present: Presen
 
         return count
 
-    for kind, networks in (
+    kinds: tuple[tuple[str, Any], ...] = (
         ("encoder", model.posterior.encoders),  # pyright: ignore[reportFunctionMemberAccess]
         ("decoder", model.decoders),
-    ):
+    )
+    for kind, networks in kinds:
         for name, network in zip(model.names, networks, strict=True):
             network.register_forward_hook(counter(f"{kind} of {name}"))
             expected[f"{kind} of {name}"] = 1
