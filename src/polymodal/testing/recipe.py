@@ -99,11 +99,9 @@ def check_networks_run_once_a_step(model: LatentModel, x: Batch, present: Presen
 
         return count
 
-    kinds: tuple[tuple[str, Any], ...] = (
-        ("encoder", model.posterior.encoders),  # pyright: ignore[reportFunctionMemberAccess]
-        ("decoder", model.decoders),
-    )
-    for kind, networks in kinds:
+    posterior: Any = model.posterior
+    decoders: Any = model.decoders
+    for kind, networks in (("encoder", posterior.encoders), ("decoder", decoders)):
         for name, network in zip(model.names, networks, strict=True):
             network.register_forward_hook(counter(f"{kind} of {name}"))
             expected[f"{kind} of {name}"] = 1
