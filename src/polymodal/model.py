@@ -68,6 +68,10 @@ class LatentModel(nn.Module, abc.ABC):
     def loss(self, x: Batch, present: Present, step: int) -> Terms:
         """The training objective, one value a row in nats."""
 
+    def calibrate(self, name: str, z: Tensor, value: Tensor, mask: Tensor) -> None:
+        """Let a likelihood measure its scale on values that were hidden from ``z (K, B, D)``."""
+        self.likelihood(name).calibrate(self.decode(z, (name,))[name], value, mask)
+
     def log_likelihoods(
         self, z: Tensor, x: Batch, present: Present, names: Iterable[str] | None = None
     ) -> dict[str, Tensor]:

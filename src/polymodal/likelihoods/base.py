@@ -55,6 +55,17 @@ class Likelihood(nn.Module, abc.ABC):
         """
         return
 
+    def calibrate(self, predicted: Observed, value: Tensor, mask: Tensor) -> None:  # noqa: B027
+        """Measure on hidden values how much wider than in training the scale must be.
+
+        Likelihoods without a learned scale have nothing to measure.
+
+        Arguments:
+            predicted: Predictions of hidden values, batch shape ``(K, B)``.
+            value: The hidden values, ``(B, *value_shape)``.
+            mask: What is known of them, bool ``(B,)`` or ``(B, P)``.
+        """
+
     @abc.abstractmethod
     def point(self, statistics: Tensor) -> Tensor:
         """Values from (averaged) statistics, ``(..., Q) -> (..., *value_shape)``."""

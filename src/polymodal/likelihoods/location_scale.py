@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from polymodal.distributions.factorised import GaussianObserved, LaplaceObserved, LocationScale
+from polymodal.distributions.observed import Observed
 from polymodal.likelihoods.base import Likelihood, as_shape
 from polymodal.likelihoods.scale import RATE, LearnedScale, inverse_softplus
 
@@ -27,6 +28,7 @@ class _LocationScaleLikelihood(Likelihood):
     """What Gaussian and Laplace share; each says its arguments."""
 
     _observed: type[LocationScale]
+    _unit_variance: float
 
     def __init__(
         self,
@@ -70,6 +72,12 @@ class _LocationScaleLikelihood(Likelihood):
         scale = self.floor + functional.softplus(self.offset + raw)
         return self._observed(loc, scale, self.value_shape)
 
+    def calibrate(self, predicted: Observed, value: Tensor, mask: Tensor) -> None:
+        """Measure how much wider a learned scale must be; see the base class."""
+        if self.learned is not None and isinstance(predicted, LocationScale):
+            there = mask.reshape(*mask.shape, *(1,) * (value.ndim - mask.ndim)).expand_as(value)
+            self.learned.calibrate(predicted.loc, value, there, self._unit_variance)
+
     def point(self, statistics: Tensor) -> Tensor:
         """Means as values, ``(..., P) -> (..., *value_shape)``."""
         return statistics.unflatten(-1, self.value_shape)
@@ -88,6 +96,7 @@ class GaussianLikelihood(_LocationScaleLikelihood):
     """
 
     _observed = GaussianObserved
+    _unit_variance = 1.0
 
 
 class LaplaceLikelihood(_LocationScaleLikelihood):
@@ -103,3 +112,4 @@ class LaplaceLikelihood(_LocationScaleLikelihood):
     """
 
     _observed = LaplaceObserved
+    _unit_variance = 2.0

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from polymodal.distributions.counts import NegativeBinomialObserved
 from polymodal.distributions.mixed import MixedLayout, MixedObserved
+from polymodal.distributions.observed import Observed
 from polymodal.likelihoods.base import Likelihood
 from polymodal.likelihoods.counts import CountScale
 from polymodal.likelihoods.ordinal import LearnedThresholds
@@ -124,6 +125,13 @@ class MixedLikelihood(Likelihood):
         there = there.reshape(len(value), -1).expand_as(value)
         block = self.get_buffer("_columns")[self.sizes[0] : self.sizes[0] + self.sizes[1]]
         self.counts.start_from(value[:, block], there[:, block])
+
+    def calibrate(self, predicted: Observed, value: Tensor, mask: Tensor) -> None:
+        """Measure how much wider the numbers' scales must be; see the base class."""
+        if isinstance(predicted, MixedObserved) and self.sizes[0]:
+            block = self.get_buffer("_columns")[: self.sizes[0]]
+            there = mask.reshape(len(value), -1).expand_as(value)[:, block]
+            self.scale.calibrate(predicted.loc, value[:, block], there)
 
     def point(self, statistics: Tensor) -> Tensor:
         """Means, rounded means of counts and most probable levels, ``(..., Q) -> (..., P)``."""

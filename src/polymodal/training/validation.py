@@ -13,6 +13,11 @@ are summed and divided by the number of known values they were over (nats a valu
 is the plain mean over modalities. For any kind that number is of order one, and it moves by what
 the others say of one value of this modality, so none can hide behind another's size.
 
+**Calibration.** A learned scale is that of reconstruction, and a model that is shown everything it
+must tell learns one that is far too small for what was hidden. Before the score is taken, each
+likelihood measures on the same pairs how much wider its scale must be (`Likelihood.calibrate`);
+evaluation, and so every interval that users see, has the wider one.
+
 Which pairs are hidden, and every draw, follow from the seed alone: the same weights always get the
 same number, whatever the epoch. Where no row has two modalities the score is the log-evidence with
 nothing hidden, estimated by importance weighting, in nats a value.
@@ -40,6 +45,8 @@ FEWEST_PAIRS = 512
 MOST_PAIRS = 8192
 """Beyond this the score moves less than the noise of training does."""
 DRAWS = 8
+CALIBRATION_ROWS = 512
+_CALIBRATION = 1 << 40  # no batch has this number
 _STREAM = 0x76616C  # keeps these seeds apart from those of the training steps
 
 
@@ -113,6 +120,7 @@ class HeldOut:
         try:
             with torch.no_grad(), borrowed_draws(self._world.device):
                 if self.pairs:
+                    self._calibrate(model)
                     return self._hidden_score(model)
                 return self._evidence_score(model)
         finally:
@@ -128,6 +136,18 @@ class HeldOut:
     def _gather(self, rows: Tensor) -> tuple[Batch, Present]:
         x, present = self._source.gather(rows)
         return to_device(x, self._world.device), to_device(present, self._world.device)
+
+    def _calibrate(self, model: LatentModel) -> None:
+        """Let each likelihood measure its scale on hidden values, the same in every process."""
+        reseed(derive_seed(self._seed, _STREAM, _CALIBRATION), self._world.device)
+        for i, name in enumerate(self._names):
+            rows = self.rows[self.hidden == i][:CALIBRATION_ROWS]
+            if not len(rows):
+                continue
+            x, present = self._gather(rows)
+            hidden = torch.full((len(rows),), i, device=self._world.device)
+            z = _draws(model.posterior(x, _without(present, self._names, hidden)))
+            model.calibrate(name, z, x[name], present[name])
 
     def _hidden_score(self, model: LatentModel) -> ValidationScore:
         sums = {name: [0.0, 0.0] for name in self._names}
