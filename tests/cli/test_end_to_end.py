@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from polymodal.cli import fit as fit_verb
 from polymodal.cli import main
 from polymodal.cli.tables import frame_of, write_frame
 from polymodal.data.bundled import load_bundled
@@ -195,3 +197,17 @@ def test_pictures_and_vectors_go_into_files(tmp_path: Path) -> None:
     assert back["photo"].tolist() == [f"a_photo/00000{i}.png" for i in range(3)]
     assert [file.read_bytes()[:4] for file in files] == [b"\x89PNG"] * 3
     assert json.loads(back["gene"][2]) == pytest.approx(frame["gene"][2].tolist())
+
+
+def test_a_diverged_run_ends_in_1_with_its_reason(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = load(work / "model.pm")
+    reason = "Step 3 (epoch 1) was not applied: loss is inf or NaN."
+    model.result_ = replace(model.result_, status="diverged", reason=reason)
+    monkeypatch.setattr(fit_verb, "run_fit", lambda options, resume: (model, 150))
+    assert main(f"fit {work}/train.csv --out {tmp_path}/d.pm".split()) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert reason in err
+    assert (tmp_path / "d.pm").exists()

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from polymodal.cli.arguments import Json, Seed
 from polymodal.cli.errors import CommandError, WorkError, check_known
 from polymodal.cli.outputs import print_result, say
-from polymodal.cli.tables import write_frame
+from polymodal.cli.tables import frame_of, write_frame
 
 EXAMPLE = """    polymodal demo
     polymodal demo --data mfeat --out digits --seconds 60"""
@@ -29,8 +29,6 @@ def demo(
     json: Json = False,
 ) -> None:
     """Hide a part of real data, learn from the rest, fill it in, judge it, write a report."""
-    import pandas as pd
-
     from polymodal.recipes import RECIPES
 
     check_known(recipe, sorted(RECIPES), "recipe")
@@ -43,10 +41,8 @@ def demo(
     done = run_demo(data, out, recipe=recipe, seconds=seconds, seed=seed, say=say, progress=True)
     if done.model.result_.status == "diverged":
         raise WorkError(f"The run diverged. {done.model.result_.reason}")
-    filled = None
-    if isinstance(done.filled, pd.DataFrame):
-        filled = out / "filled.parquet"
-        write_frame(done.filled, filled)
+    filled = out / "filled.parquet"
+    write_frame(frame_of(done.filled), filled)
     said = {
         "report": done.report,
         "model": done.model_file,
@@ -64,5 +60,5 @@ def demo(
         f"The report: {done.report.resolve()}",
         f"The model:  {done.model_file}",
     ]
-    lines += [f"Filled in:  {filled}"] * (filled is not None)
+    lines.append(f"Filled in:  {filled}")
     print_result(said, "\n".join(lines), json)

@@ -14,7 +14,9 @@ def embed(model: Model, data: Data, /, *, out: Out, json: Json = False) -> None:
     """Write each row's latent vector, z0, z1, ...: its posterior's mean given all that it has."""
     import pandas as pd
 
-    check_model(model), check_data(data), check_out(out)
+    check_model(model)
+    check_data(data)
+    check_out(out)
     fitted = load_model(model)
     z = fitted.embed(load_rows(data, fitted))
     write_frame(pd.DataFrame(z, columns=[f"z{i}" for i in range(z.shape[1])]), out)

@@ -34,7 +34,8 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Judge a model on rows it never saw, beside the mean, a linear model and 5 neighbours."""
-    check_model(model), check_data(data)
+    check_model(model)
+    check_data(data)
     if train is not None:
         check_data(str(train))
     if out is not None:

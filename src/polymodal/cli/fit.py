@@ -77,16 +77,7 @@ def fit(
     check_options(options, resume)
     begun = time.monotonic()
     model, rows = run_fit(options, resume)
-    result = model.result_
-    write_text(as_yaml(options), resolved_path(out))
-    model.save(out)
-    if result.status == "diverged":
-        raise WorkError(f"The run diverged. {result.reason} The last good weights are in {out}.")
-    if result.status == "interrupted":
-        raise WorkError(
-            f"{result.reason} What was learned is in {out}; go on with: polymodal fit "
-            f"--config {resolved_path(out)} --resume"
-        )
+    save(model, options)
     said = summary(model, rows, options, time.monotonic() - begun)
     print_result(said, in_words(said), json)
 
@@ -148,6 +139,24 @@ def run_fit(options: dict[str, Any], resume: bool) -> tuple[MultimodalModel, int
         progress=True,
     )
     return model.fit(data, validation=validation, run_dir=run_dir), len(data)
+
+
+def save(model: MultimodalModel, options: dict[str, Any]) -> None:
+    """Write the model and its options.
+
+    Raises:
+        WorkError: If the run did not come to its end.
+    """
+    out, result = options["out"], model.result_
+    write_text(as_yaml(options), resolved_path(out))
+    model.save(out)
+    if result.status == "diverged":
+        raise WorkError(f"The run diverged. {result.reason} The last good weights are in {out}.")
+    if result.status == "interrupted":
+        raise WorkError(
+            f"{result.reason} What was learned is in {out}; go on with: polymodal fit "
+            f"--config {resolved_path(out)} --resume"
+        )
 
 
 def resolved_path(out: Path) -> Path:

@@ -33,7 +33,8 @@ def generate(
         if out.suffix or out.is_file():
             raise CommandError(f"--out {out}: name a .parquet or .csv file, or a folder.")
         out = out / "rows.csv"
-    check_model(model), check_out(out)
+    check_model(model)
+    check_out(out)
     fitted = load_model(model)
     frame = frame_of(fitted.generate(n, seed=seed))
     extra = write_frame(frame, out)

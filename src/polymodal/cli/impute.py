@@ -50,7 +50,9 @@ def impute(
         raise CommandError(f"--interval must lie between 0 and 1, such as 0.9; got {interval}.")
     if interval is not None and all_draws:
         raise CommandError("--interval and --all-draws exclude each other; choose one.")
-    check_model(model), check_data(data), check_out(out)
+    check_model(model)
+    check_data(data)
+    check_out(out)
     fitted = load_model(model)
     rows = load_rows(data, fitted)
     if interval is not None and draws < (1 + interval) / (1 - interval) - 1e-9:

@@ -27,7 +27,9 @@ def report(
     json: Json = False,
 ) -> None:
     """Write a report on rows the model never saw: holes, answers, intervals, latents, skill."""
-    check_model(model), check_data(data), check_out(out, (".html", ".htm"))
+    check_model(model)
+    check_data(data)
+    check_out(out, (".html", ".htm"))
     if train is not None:
         check_data(str(train))
     from polymodal.report import write_report

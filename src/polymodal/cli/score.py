@@ -28,7 +28,8 @@ def score(
     import numpy as np
     import pandas as pd
 
-    check_model(model), check_data(data)
+    check_model(model)
+    check_data(data)
     if out is not None:
         check_out(out)
     fitted = load_model(model)

@@ -32,7 +32,9 @@ def translate(
     wanted, read = split(to), split(given)
     if not wanted:
         raise CommandError("--to needs the name of a modality.")
-    check_model(model), check_data(data), check_out(out)
+    check_model(model)
+    check_data(data)
+    check_out(out)
     fitted = load_model(model)
     for name in (*wanted, *read):
         check_known(name, fitted.codec_.names, "modality")
