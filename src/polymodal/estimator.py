@@ -34,7 +34,7 @@ from polymodal.model_file import (
     unpack_result,
     without_prefix,
 )
-from polymodal.tasks.filled import Imputation, contained, container_of
+from polymodal.tasks.filled import Container, Imputation, contained, container_of
 from polymodal.tasks.generate import Values, embed, generate
 from polymodal.tasks.impute import impute
 from polymodal.tasks.log_likelihood import log_likelihood
@@ -249,11 +249,8 @@ class MultimodalModel:
             progress=choose_progress() if self.progress else None,
         )
         self.model_, self.codec_, self.schema_ = model, rows.codec, rows.codec.schema
-        self.held_out_, self.n_rows_, self.container_ = (
-            rows.held_out,
-            len(rows.train),
-            rows.container,
-        )
+        self.held_out_, self.n_rows_ = rows.held_out, len(rows.train)
+        self.container_: Container = rows.container
         self._train_tensors: Tensors | None = rows.train
         return self
 
@@ -343,7 +340,8 @@ class MultimodalModel:
 
     def embed(self, data: DataLike) -> np.ndarray:
         """The posterior mean of each row, float32 ``(N, D)``."""
-        return embed(self.model_, self._encode(self._rows(data))).cpu().numpy()
+        tensors = self._encode(self._rows(data))
+        return embed(self.model_, tensors).cpu().numpy()
 
     def score(self, data: DataLike, samples: int = 1000, seed: int | None = None) -> np.ndarray:
         """Log-likelihood of all that each row has, in nats of the data's own units, ``(N,)``.

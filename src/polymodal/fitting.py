@@ -198,6 +198,9 @@ def prepare(
         tuned = data[held_out]
     else:
         tuned = None
+    kept = kept[anything(data[kept])]
+    if not len(kept):
+        raise ValueError("fit: no training row has any value; at least one is needed.")
     codec = DataCodec.fit(data[kept])
     return Prepared(
         codec,
@@ -206,6 +209,12 @@ def prepare(
         held_out,
         container_of(data),
     )
+
+
+def anything(data: MultimodalData) -> np.ndarray:
+    """Which rows have any value at all, bool ``(N,)``: a row with nothing has nothing to teach."""
+    there = [data.present(name).reshape(len(data), -1).any(1) for name in data.names]
+    return np.stack(there).any(0)
 
 
 def build_model(parameters: Mapping[str, Any], codec: DataCodec) -> LatentModel:

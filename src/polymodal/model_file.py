@@ -23,6 +23,7 @@ MODEL_FILE = FileFormat(
 )
 RUN_FILE = FileFormat("polymodal run", 1, "Use another copy of the folder, or start the run anew.")
 
+_LONGEST_REASON = 300
 _SCHEDULES = {schedule.__name__: schedule for schedule in (Constant, LinearWarmup, Cyclic)}
 
 
@@ -105,4 +106,6 @@ def without_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tens
 
 def broken(path: object, error: Exception) -> FileError:
     """The error for a file whose parts do not fit together."""
-    return FileError(f"{path}: its parts do not fit together ({error}). {MODEL_FILE.remedy}")
+    said = " ".join(str(error).split())
+    said = said if len(said) <= _LONGEST_REASON else f"{said[:_LONGEST_REASON]}..."
+    return FileError(f"{path}: its parts do not fit together ({said}). {MODEL_FILE.remedy}")

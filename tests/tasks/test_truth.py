@@ -127,6 +127,25 @@ def test_imputations_have_the_exact_predictive_mean_and_covariance() -> None:
     assert strongest > 0.3  # else the test would not see draws that do not share their z
 
 
+@pytest.mark.parametrize("draws", [20, 200])
+def test_the_usual_number_of_proposals_corrects_a_wrong_posterior(draws: int) -> None:
+    """However many draws are asked for: if there were no more proposals they could not."""
+    linear, copies = correlated(), 4000 // draws
+    rows = rows_of(linear, 4, copies=copies)
+    mean, cov = joint(linear, rows.rows(slice(None, None, copies)))
+    sd = cov.diagonal(dim1=1, dim2=2).sqrt()
+    gaps = []
+    for shift in (0.8, -0.8):
+        said = impute(wrong_model(linear, shift, 1.4), rows, draws=draws, seed=5)
+        missing = torch.cat([said.missing[n] for n in linear.names], 1)[::copies]
+        drawn = torch.cat([said.draws[n] for n in linear.names], -1)
+        drawn = drawn.reshape(draws, 4, copies, -1).mean((0, 2))
+        gaps.append(((drawn - mean) / sd)[missing])
+        point = torch.cat([said.point[n] for n in linear.names], -1)
+        gaps.append(((point.reshape(4, copies, -1).mean(1) - mean) / sd)[missing])
+    assert torch.cat(gaps).abs().max() < 0.12
+
+
 def test_intervals_of_draws_cover_what_they_should() -> None:
     """The least and the greatest of 19 draws hold a new value with probability 18 / 20."""
     linear = correlated()
@@ -142,22 +161,36 @@ def test_intervals_of_draws_cover_what_they_should() -> None:
 
 
 def test_translation_is_the_exact_conditional_and_reads_only_what_is_given() -> None:
-    linear = correlated()
-    rows = rows_of(linear, 3, copies=40)
-    model = wrong_model(linear)
-    draws = translate(model, rows, ["c"], ["a"], draws=200, proposals=2000)["c"]
+    linear = LinearGaussian(SIZES, 2)
+    rows = rows_of(linear, 3, copies=40, cells=False)
+    model = linear.build(ProductOfExperts("always"), ELBO())
+    draws = translate(model, rows, ["c"], ["a"], draws=200)["c"]
     alone = rows.select(["a"])
     exact = linear.conditional("c", alone.x, alone.present)
     got = draws.reshape(200, 3, 40, 2).transpose(0, 1).reshape(3, -1, 2)
     sd = exact.variance[::40].sqrt()
     assert ((got.mean(1) - exact.mean[::40]).abs() < 0.06 * sd).all()
     assert ((got.std(1) / sd - 1).abs() < 0.05).all()
-    point = translate(model, rows, ["c"], ["a"], proposals=2000)["c"]
+    point = translate(model, rows, ["c"], ["a"])["c"]
     assert point.shape == (1, 120, 2)
     assert ((point[0].reshape(3, 40, 2).mean(1) - exact.mean[::40]).abs() < 0.06 * sd).all()
     others = Tensors({n: v if n == "a" else v + 9 for n, v in rows.x.items()}, dict(rows.present))
-    same = translate(model, others, ["c"], ["a"], proposals=2000)["c"]
-    assert torch.equal(point, same)
+    assert torch.equal(point, translate(model, others, ["c"], ["a"])["c"])
+
+
+def test_without_proposals_draws_are_those_of_the_models_own_posterior() -> None:
+    """As translation wants them: right or wrong, the amortised posterior as it is."""
+    linear = correlated()
+    model, rows = wrong_model(linear, 1.0, 1.5), rows_of(linear, 3, copies=40, cells=False)
+    q = model.posterior(rows.x, rows.present)
+    m = linear.modalities["c"]
+    mean = (q.mean @ m.weight.T + m.offset)[::40]
+    cov = m.weight @ torch.diag_embed(q.variance[::40]) @ m.weight.T
+    sd = (cov.diagonal(dim1=1, dim2=2) + m.noise**2).sqrt()
+    said = impute(model, rows, draws=200, proposals=0, names=["c"], keep=False)
+    got = said.draws["c"].reshape(200, 3, 40, 2).transpose(0, 1).reshape(3, -1, 2)
+    assert ((got.mean(1) - mean).abs() < 0.06 * sd).all()
+    assert ((got.std(1) / sd - 1).abs() < 0.05).all()
 
 
 def test_reconstruction_is_the_mean_given_everything() -> None:

@@ -15,6 +15,7 @@ from polymodal.typing import Batch, Present
 POINT_DRAWS = 50
 """Draws of z, at least, over which a point estimate is averaged."""
 
+_LEAST_POINTS = 10
 _DECODED_ROWS = 8192
 
 
@@ -45,9 +46,18 @@ def answer(
     draws: int,
     proposals: int,
 ) -> Answer:
-    """Point estimates and draws of the modalities ``names`` given what is present."""
+    """Point estimates and draws of the modalities ``names`` given what is present.
+
+    With no proposals, z is drawn from the amortised posterior itself.
+    """
     n_points = max(draws, POINT_DRAWS)
-    z, ess = posterior_draws(model, x, present, n_points, max(proposals, n_points))
+    if proposals:
+        n_proposals = enough_proposals(draws, proposals)
+        least = max(draws, _LEAST_POINTS) / n_proposals
+        z, ess = posterior_draws(model, x, present, n_points, n_proposals, least)
+    else:
+        z = model.posterior(x, present).sample((n_points,))
+        ess = z.new_ones(z.shape[1])
     point, statistics, drawn = {}, {}, {}
     for name in names:
         likelihood = model.likelihood(name)
@@ -67,6 +77,11 @@ def answer(
         if draws:
             drawn[name] = model.decode(z[:draws], (name,))[name].sample()
     return Answer(point, statistics, drawn, ess)
+
+
+def enough_proposals(draws: int, proposals: int) -> int:
+    """How many proposals a row gets: several for every draw, or there would be no choice."""
+    return max(proposals, 4 * draws if proposals else draws, POINT_DRAWS)
 
 
 def chunks(n_rows: int, copies: int, device: torch.device) -> Iterator[Tensor]:

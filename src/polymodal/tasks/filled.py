@@ -169,7 +169,7 @@ def contained(codec: DataCodec, values: dict[str, Any], container: Container) ->
         arrays = {}
         for name, value in values.items():
             alone = codec.kind(name) == "table" and list(value.columns) == [name]
-            arrays[name] = value[name].to_numpy() if alone else value
+            arrays[name] = value[name].to_numpy(copy=True) if alone else value
         return arrays
     parts = []
     for name, value in values.items():

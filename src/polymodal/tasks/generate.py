@@ -64,14 +64,18 @@ def _value(model: LatentModel, name: str, p: Observed, values: Values) -> Tensor
 
 @torch.no_grad()
 def embed(model: LatentModel, source: Tensors) -> Tensor:
-    """The posterior's mean given all that a row has, ``(N, D)``."""
+    """The posterior's mean given all that a row has, ``(N, D)``.
+
+    The same for the same rows: a posterior that draws its strata draws them from a fixed seed.
+    """
     was_training = model.training
     model.eval()
     try:
-        pieces = [
-            model.posterior(*source.gather(rows)).mean
-            for rows in chunks(len(source), 4, source.device)
-        ]
+        with seeded(0):
+            pieces = [
+                model.posterior(*source.gather(rows)).mean
+                for rows in chunks(len(source), 4, source.device)
+            ]
     finally:
         model.train(was_training)
     return torch.cat(pieces)

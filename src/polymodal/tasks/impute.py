@@ -11,7 +11,7 @@ from torch import Tensor
 from polymodal.data.tensors import Tensors
 from polymodal.model import LatentModel
 from polymodal.random import seeded
-from polymodal.tasks.answer import POINT_DRAWS, Answer, answer, chunks
+from polymodal.tasks.answer import Answer, answer, chunks, enough_proposals
 from polymodal.typing import rows_present
 
 
@@ -54,7 +54,8 @@ def impute(
         model: The model.
         source: The rows; nothing of it is changed.
         draws: Draws a row.
-        proposals: Proposals a row for sampling-importance-resampling.
+        proposals: Proposals a row for sampling-importance-resampling, at least; there are never
+            fewer than four times the draws. 0: draws from the amortised posterior itself.
         seed: All draws follow from it.
         names: The modalities to fill; all of the model when None.
         keep: Keep observed values; else every value of ``names`` is the model's.
@@ -73,7 +74,7 @@ def impute(
     result = _start(source, names, draws, missing)
     rows_missing = torch.stack([rows_present(mask) for mask in missing.values()]).any(0)
     wanted = torch.arange(n_rows, device=device)[rows_missing]
-    copies = max(proposals, draws, POINT_DRAWS)
+    copies = enough_proposals(draws, proposals)
     was_training = model.training
     model.eval()
     try:
@@ -98,10 +99,8 @@ def _check(model: LatentModel, names: Sequence[str], draws: int, proposals: int)
             raise ValueError(f"no modality {name!r}; the model knows {', '.join(model.names)}.")
     if len(set(names)) < len(names) or not names:
         raise ValueError(f"impute: names must name each modality once, got {list(names)}.")
-    if draws < 0 or proposals < 1:
-        raise ValueError(
-            f"draws must be at least 0 and proposals at least 1, got {draws} and {proposals}."
-        )
+    if draws < 0 or proposals < 0:
+        raise ValueError(f"draws and proposals must be at least 0, got {draws} and {proposals}.")
 
 
 def missing_of(model: LatentModel, source: Tensors, name: str, keep: bool) -> Tensor:

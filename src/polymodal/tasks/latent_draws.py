@@ -72,7 +72,12 @@ def resample(log_weights: Tensor, n_draws: int) -> Tensor:
 
 
 def posterior_draws(
-    model: LatentModel, x: Batch, present: Present, draws: int, proposals: int
+    model: LatentModel,
+    x: Batch,
+    present: Present,
+    draws: int,
+    proposals: int,
+    least: float | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Draw z given everything that ``present`` shows.
 
@@ -82,6 +87,7 @@ def posterior_draws(
         present: What is given.
         draws: Draws a row, n.
         proposals: Proposals a row, K.
+        least: Share of K that must count, or weights are tempered; n / K when None.
 
     Returns:
         Draws ``(n, B, D)`` and the effective sample size's share of K, ``(B,)``.
@@ -96,7 +102,7 @@ def posterior_draws(
     lost = log_weights.isneginf().all(0)
     log_weights = torch.where(lost, 0.0, log_weights)
     share = torch.where(lost, 1 / proposals, effective_sample_size(log_weights))
-    tempered = temper(log_weights, min(1.0, draws / proposals))
+    tempered = temper(log_weights, min(1.0, draws / proposals if least is None else least))
     index = resample(tempered, draws)  # (n, B)
     chosen = z.gather(0, index.unsqueeze(-1).expand(*index.shape, z.shape[-1]))
     return chosen, share.to(z.dtype)

@@ -25,7 +25,7 @@ from polymodal.distributions.strata import Strata
 from polymodal.model import LatentModel
 from polymodal.random import seeded
 from polymodal.tasks.answer import chunks
-from polymodal.typing import Batch, Present
+from polymodal.typing import Batch, Present, rows_present
 
 
 def batch_log_likelihood(model: LatentModel, x: Batch, present: Present, samples: int) -> Tensor:
@@ -40,7 +40,10 @@ def batch_log_likelihood(model: LatentModel, x: Batch, present: Present, samples
     z = q.stratified(each)  # (K, S, B, D)
     log_p = torch.stack(list(model.log_likelihoods(z, x, present).values())).sum(0)
     log_ratio = log_p + model.prior().log_prob(z) - q.log_prob(z)
-    return torch.logsumexp(log_ratio + q.log_weights, (0, 1)) - math.log(each)
+    estimate = torch.logsumexp(log_ratio + q.log_weights, (0, 1)) - math.log(each)
+    # Nothing has the probability one, also where q for it is not quite the prior.
+    some = torch.stack([rows_present(mask) for mask in present.values()]).any(0)
+    return torch.where(some, estimate, torch.zeros_like(estimate))
 
 
 @torch.no_grad()

@@ -19,10 +19,12 @@ def translate(
     given: Sequence[str] | None = None,
     *,
     draws: int = 1,
-    proposals: int = 100,
     seed: int = 0,
 ) -> dict[str, Tensor]:
     """Say what the modalities ``to`` are, given others.
+
+    The latent is drawn from the posterior of what is given, as every paper has it; ``impute``,
+    which answers for single rows with uncertainty, corrects those draws by resampling.
 
     Arguments:
         model: The model.
@@ -30,7 +32,6 @@ def translate(
         to: The modalities wanted.
         given: The modalities to read; all of ``source`` but ``to`` when None.
         draws: 1 for a point estimate, more for that many samples.
-        proposals: Proposals a row for sampling-importance-resampling.
         seed: All draws follow from it.
 
     Returns:
@@ -57,7 +58,7 @@ def translate(
         model,
         source.select(given),
         draws=draws if draws > 1 else 0,
-        proposals=proposals,
+        proposals=0,
         seed=seed,
         names=to,
         keep=False,
@@ -68,4 +69,4 @@ def translate(
 @torch.no_grad()
 def reconstruct(model: LatentModel, source: Tensors, *, seed: int = 0) -> dict[str, Tensor]:
     """Decode every modality from the posterior given all that a row has: name -> ``(N, ...)``."""
-    return impute(model, source, draws=0, seed=seed, keep=False).point
+    return impute(model, source, draws=0, proposals=0, seed=seed, keep=False).point
