@@ -28,7 +28,7 @@ from torch import nn
 class _Missing(types.ModuleType):
     """Stands in for torchvision, which the peer imports for pictures only."""
 
-    __path__: list = []
+    __path__ = ()
 
     def __getattr__(self, name: str) -> object:
         if name.startswith("__"):
@@ -58,9 +58,9 @@ def without_torchvision() -> None:
 
 without_torchvision()
 logging.disable(logging.INFO)
-import multivae.models as peers  # noqa: E402
-from multivae.data.datasets import DatasetOutput, MultimodalBaseDataset  # noqa: E402
-from multivae.models.base import BaseDecoder, BaseEncoder, ModelOutput  # noqa: E402
+import multivae.models as peers
+from multivae.data.datasets import DatasetOutput, MultimodalBaseDataset
+from multivae.models.base import BaseDecoder, BaseEncoder, ModelOutput
 
 IMAGE, N_MODALITIES, BATCH = (3, 28, 28), 5, 128
 

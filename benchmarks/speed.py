@@ -344,8 +344,8 @@ def page(results: dict, command: str) -> str:
         f"Measured on {date.today().isoformat()} ({machine}, torch {torch.__version__}), one "
         f"thread, process CPU time, the smallest of alternating rounds, by `{command}`.",
         "Five modalities of [3, 28, 28], batch 128, the same small convolutional networks "
-        "(1.6 M parameters). *floor*: one bare forward and backward of as many encodes and decodes "
-        "as the recipe needs, with fused Adam. *peer*: MultiVae with the same networks.",
+        "(1.6 M parameters). *floor*: one bare forward and backward of as many encodes and "
+        "decodes as the recipe needs, with fused Adam. *peer*: MultiVae with the same networks.",
         "## Training steps",
         table(results["recipes"]),
         "## bf16 autocast",

@@ -22,7 +22,8 @@ EVERYTHING = [
 # A layer may import itself and those before it.
 LAYERS = (
     "typing random files distributions networks likelihoods priors fusion latent posteriors model "
-    "models objectives recipes training data tasks metrics tabular evaluate model_file fitting estimator "
+    "models objectives recipes training data tasks metrics tabular evaluate model_file fitting "
+    "estimator "
     "report explorer cli testing"
 ).split()
 # `import polymodal` itself gives the surface, so only what stands above the surface may use it.

@@ -214,7 +214,7 @@ def prepare(
 def anything(data: MultimodalData) -> np.ndarray:
     """Which rows have any value at all, bool ``(N,)``: a row with nothing has nothing to teach."""
     there = [data.present(name).reshape(len(data), -1).any(1) for name in data.names]
-    return np.stack(there).any(0)
+    return np.logical_or.reduce(there)
 
 
 def build_model(parameters: Mapping[str, Any], codec: DataCodec) -> LatentModel:

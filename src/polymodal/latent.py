@@ -39,6 +39,7 @@ class LatentLayout(nn.Module):
             at += size
         self._starts = starts
         owner = [m for m, size in enumerate(private.values()) for _ in range(size)]
+        self.owner: Tensor
         self.register_buffer("owner", torch.tensor(owner, dtype=torch.long), persistent=False)
 
     def dim_of(self, name: str) -> int:

@@ -85,7 +85,9 @@ def test_foreign_newer_and_missing_files_end_in_one_clear_error(tmp_path):
     with pytest.raises(CheckpointError, match="not a polymodal checkpoint"):
         CHECKPOINT.read(path)
     for version, message in (("99", "Install a newer"), ("one", "expected a number")):
-        save_file({"a": torch.ones(2)}, path, metadata={"format": CHECKPOINT.name, "version": version})
+        save_file(
+            {"a": torch.ones(2)}, path, metadata={"format": CHECKPOINT.name, "version": version}
+        )
         with pytest.raises(CheckpointError, match=message):
             CHECKPOINT.read(path)
     save_file({"a": torch.ones(2)}, path, metadata={"format": CHECKPOINT.name, "version": "1"})

@@ -10,7 +10,7 @@ arithmetic on the small latent spaces that this library works with.
 from __future__ import annotations
 
 import math
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -72,8 +72,8 @@ class Diagonal(Distribution):
         torch.Size([5])
     """
 
-    arg_constraints = {}  # noqa: RUF012 (the name and the form are torch's)
-    support = constraints.real_vector
+    arg_constraints: ClassVar[dict] = {}  # pyright: ignore[reportIncompatibleMethodOverride]
+    support = constraints.real_vector  # pyright: ignore[reportAssignmentType]
     has_rsample = True
 
     def __init__(self, loc: Tensor, scale: Tensor, family: Family = "normal") -> None:

@@ -11,6 +11,8 @@ mixture's density is biased.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
@@ -36,8 +38,8 @@ class Strata(Distribution):
         family: The family of every component.
     """
 
-    arg_constraints = {}  # noqa: RUF012 (the name and the form are torch's)
-    support = constraints.real_vector
+    arg_constraints: ClassVar[dict] = {}  # pyright: ignore[reportIncompatibleMethodOverride]
+    support = constraints.real_vector  # pyright: ignore[reportAssignmentType]
     has_rsample = True
 
     def __init__(

@@ -55,7 +55,7 @@ class Likelihood(nn.Module, abc.ABC):
         """
         return
 
-    def calibrate(self, predicted: Observed, value: Tensor, mask: Tensor) -> None:  # noqa: B027
+    def calibrate(self, predicted: Observed, value: Tensor, mask: Tensor) -> None:
         """Measure on hidden values how much wider than in training the scale must be.
 
         Likelihoods without a learned scale have nothing to measure.

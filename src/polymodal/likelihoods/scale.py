@@ -4,9 +4,9 @@ An adaptive optimiser moves every raw number by about its learning rate a step, 
 gradient's size. A decoder has thousands of weights that act together; a scale is one number and
 would lag behind. ``rate`` makes it that many times faster.
 
-A scale that is learned beside the values that it judges is that of reconstruction: too small for a
-modality that was hidden and had to be told from others. ``calibrate`` measures on held-out rows how
-much wider it must be there; in evaluation the scale is that much wider, in training it is not.
+A scale that is learned beside the values that it judges is that of reconstruction: too small for
+a modality that was hidden and had to be told from others. ``calibrate`` measures on held-out rows
+how much wider it must be there; in evaluation the scale is that much wider, in training it is not.
 """
 
 from __future__ import annotations

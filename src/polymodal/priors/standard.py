@@ -9,7 +9,7 @@ softmax, as MMVAE has them: the constraint keeps prior and posterior from shrink
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from polymodal.distributions.diagonal import FAMILIES, Diagonal, Family
@@ -32,6 +32,7 @@ class StandardPrior(nn.Module):
                 f"got {dim} and {family!r}."
             )
         self.family: Family = family
+        self.loc: Tensor
         self.register_buffer("loc", torch.zeros(dim), persistent=False)
         self.logits = nn.Parameter(torch.zeros(dim)) if learn_scale else None
 

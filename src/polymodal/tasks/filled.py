@@ -97,7 +97,8 @@ class Imputation:
     def sd(self) -> Any:  # noqa: ANN401
         """How unsure each filled value is, 0 where it was observed.
 
-        A frame of numbers for tables: the draws' standard deviation in the column's units, or for
+        A frame of numbers for tables: the draws' standard deviation in the column's units (dates:
+        in days), or for
         a category the share of draws that differ from the most frequent one; a dictionary of
         modality name -> array for images and vectors; texts have none.
         """
@@ -203,6 +204,10 @@ def _merged(old: Any, new: Any, known: np.ndarray) -> Any:  # noqa: ANN401
     """A column's known cells and new ones for the rest, in the dtype it had if that holds them."""
     import pandas as pd
 
+    kinds = [one.dtype.kind for one in (old, new) if isinstance(one.dtype, np.dtype)]
+    if len(kinds) == 2 and kinds[0] == "f" and kinds[1] in "fiu":
+        cells = np.where(known, old.to_numpy(), new.to_numpy()).astype(old.dtype)
+        return pd.Series(cells, index=old.index)
     if isinstance(old.dtype, pd.CategoricalDtype):
         lacking = [v for v in new[~known].unique() if v not in old.cat.categories]
         dtype = old.cat.add_categories(lacking).dtype
@@ -242,6 +247,9 @@ def _table_spread(frames: list[Any]) -> Any:  # noqa: ANN401
     columns = {}
     for column in frames[0].columns:
         values = [frame[column] for frame in frames]
+        if all(pd.api.types.is_datetime64_any_dtype(value) for value in values) and len(values[0]):
+            start = values[0].iloc[0]
+            values = [(value - start) / pd.Timedelta(days=1) for value in values]
         if all(pd.api.types.is_numeric_dtype(value) for value in values):
             stack = np.stack(
                 [value.to_numpy(dtype=np.float64, na_value=np.nan) for value in values]

@@ -85,7 +85,7 @@ class TrainState:
     ) -> None:
         """Give the model the kept weights; before any were kept, the newest that are usable.
 
-        Those with which the run diverged are not, finite though they may be: then the initial ones.
+        Those with which the run diverged are not, finite though they may be; then the first ones.
         """
         finite = all(bool(torch.isfinite(t).all()) for t in model.state_dict().values())
         if self.kept is not None:
