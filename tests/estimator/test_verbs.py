@@ -95,6 +95,12 @@ def test_spread_of_imputations(model) -> None:
         there = given[name].notna().to_numpy()
         assert (table[name][there] == 0).all()
         np.testing.assert_allclose(table[name][~there], wanted[~there], rtol=1e-6)
+    days = [
+        (draw["when"] - pd.Timestamp("2020-01-01")) / pd.Timedelta("1D") for draw in said.draws
+    ]
+    holes = given["when"].isna().to_numpy()
+    np.testing.assert_allclose(table["when"][holes], np.std(days, axis=0, ddof=1)[holes])
+    assert (table["when"][~holes] == 0).all()
     labels = np.stack([draw["s"].to_numpy() for draw in said.draws])
     share = [1 - max(np.mean(row == one) for one in "xyz") for row in labels.T]
     np.testing.assert_allclose(table["s"], share)
@@ -345,3 +351,57 @@ def test_evaluation_runs_and_a_loaded_model_asks_for_its_rows(tmp_path) -> None:
     kept = np.setdiff1d(np.arange(200), model.held_out_)
     again = loaded.evaluate(test, train=train[kept], draws=20)
     assert again.to_dict() == told.to_dict()
+
+
+def test_dtypes_with_holes_are_kept() -> None:
+    chance, place = np.random.default_rng(0), np.arange(30)
+    given = pd.DataFrame(
+        {
+            "whole": pd.array([2**40 + 1, None, 3] * 10, dtype="Int64"),
+            "truth": pd.array([True, None, False] * 10, dtype="boolean"),
+            "word": pd.array(["a", None, "b"] * 10, dtype="string"),
+            "zone": pd.Series(pd.date_range("2020-01-01", periods=30, tz="Europe/Berlin")).where(
+                place % 3 > 0
+            ),
+            "F32": pd.array(np.where(place % 4, chance.normal(size=30), np.nan), dtype="Float32"),
+            "f32": np.where(place % 4, chance.normal(size=30), np.nan).astype(np.float32),
+            "levels": pd.Categorical([7, 9, None] * 10),
+            "object": np.array([True, None, False] * 10, dtype=object),
+            3: chance.normal(size=30),
+        }
+    )
+    model = MultimodalModel(**tiny()).fit(given)
+    said = model.impute(given, draws=20)
+    for made in (said.mean, *said.draws, *said.interval(0.9)):
+        assert made.columns.tolist() == given.columns.tolist()
+        for name in given.columns:
+            there = given[name].notna()
+            assert made[name].dtype == given[name].dtype
+            assert made[name].notna().all()
+            assert (made[name][there] == given[name][there]).all()
+
+
+def test_hidden_values_do_not_leak() -> None:
+    """What is hidden is still in the memory of the data; no answer may show it."""
+    chance = np.random.default_rng(0)
+    held = {"v": chance.normal(size=(60, 3)), "x": chance.normal(size=60)}
+    held["photo"] = (chance.random((60, 4, 4)) * 255).astype(np.uint8)
+    whole = pm.from_arrays(held)
+    hidden, _ = whole.hide(0.3, 0.3, seed=1)
+    model = MultimodalModel(**tiny()).fit(hidden)
+    said = model.impute(hidden, draws=4)
+    for made in (said.mean, *said.draws, *said.interval(0.5), model.reconstruct(hidden)):
+        for name, value in held.items():
+            lost = whole.present(name) & ~hidden.present(name)
+            lost = lost[:, 0] if value.ndim == 1 else lost
+            same = (made[name] == value)[lost]
+            assert lost.any()
+            assert same.mean() < 0.05
+
+
+def test_bfloat16_and_a_limit_of_time() -> None:
+    assert MultimodalModel(**tiny(precision="bf16")).fit(frame(20)).result_.status == "finished"
+    limited = tiny(epochs=100_000, max_seconds=0.2, patience=None)
+    model = MultimodalModel(**limited).fit(frame(20)[["w"]])
+    assert 0 < len(model.result_.history) < 100_000
+    assert "time" in model.result_.reason
