@@ -89,7 +89,7 @@ class MultimodalModel:
         >>> import polymodal as pm
         >>> data = pm.load_bundled("penguins")
         >>> model = pm.MultimodalModel(epochs=2, progress=False).fit(data[:60])
-        >>> model.impute(data[60:80], draws=5).mean.isna().sum().sum()
+        >>> int(model.impute(data[60:80], draws=5).mean.isna().sum().sum())
         0
     """
 
