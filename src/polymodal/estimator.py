@@ -435,8 +435,12 @@ class MultimodalModel:
             raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}.")
 
 
-def load(path: str | Path) -> MultimodalModel:
+def load(path: str | Path, device: str = "cpu") -> MultimodalModel:
     """Load a model that ``MultimodalModel.save`` wrote.
+
+    Arguments:
+        path: The file.
+        device: Where its questions are answered: ``"cpu"``, ``"cuda"``...
 
     Raises:
         FileError: If the file is missing, truncated, damaged, of another kind or newer.
@@ -455,5 +459,5 @@ def load(path: str | Path) -> MultimodalModel:
         raise broken(path, error) from error
     model.schema_ = model.codec_.schema
     model._train_tensors = None
-    model.model_.eval()
+    model.model_.to(device).eval()
     return model

@@ -12,7 +12,14 @@ from polymodal.fusion.experts import Fusion
 from polymodal.latent import LatentLayout
 from polymodal.likelihoods import GaussianLikelihood
 from polymodal.model import Modality, MultimodalVAE
-from polymodal.objectives import ELBO, IWAE, DReG, JointToUnimodal, SubsampledELBO
+from polymodal.objectives import (
+    ELBO,
+    IWAE,
+    DReG,
+    JointToUnimodal,
+    SubsampledELBO,
+    TotalCorrelation,
+)
 from polymodal.posteriors import JointPosterior
 from polymodal.priors import StandardPrior
 from polymodal.random import seeded
@@ -196,6 +203,10 @@ def test_free_bits_are_a_floor_a_dimension() -> None:
         lambda: DReG(0),
         lambda: SubsampledELBO(-1),
         lambda: JointToUnimodal(gamma=-1.0),
+        lambda: ELBO(beta="x"),
+        lambda: SubsampledELBO(beta=float("nan")),
+        lambda: TotalCorrelation(beta=True),
+        lambda: JointToUnimodal(beta=None),
     ],
 )
 def test_settings_that_make_no_sense_are_errors(make: object) -> None:

@@ -116,8 +116,8 @@ class ColumnCodec:
         if wrong.any() and unseen == "raise":
             row = int(np.argmax(wrong))
             raise ValueError(
-                f"{where}, row {row}: expected {said}, got {values[row]:g}. Mend the cell, give "
-                "the column kind 'number' in the schema, or pass unseen='missing'."
+                f"{where}, row {row}: expected {said}, got {values[row]:g}. Mend the cell, leave "
+                "it empty, or give the column kind 'number' in the schema."
             )
         return np.where(wrong, np.nan, values)
 
@@ -133,8 +133,8 @@ class ColumnCodec:
             got = column.iloc[row]
             raise ValueError(
                 f"{where}, row {row}: the category {got!r} was not seen in training."
-                f"{nearest(got, [str(one) for one in self.levels or ()])} Mend the cell, or pass "
-                "unseen='missing' to take it as missing."
+                f"{nearest(got, [str(one) for one in self.levels or ()])} Mend the cell, or "
+                "leave it empty to take it as missing."
             )
         return np.where(there & ~lost, codes, np.nan)
 

@@ -20,7 +20,13 @@ from torch import Tensor, nn
 from polymodal.distributions.diagonal import diagonal_kl
 from polymodal.distributions.strata import Strata
 from polymodal.model import MultimodalVAE
-from polymodal.objectives.pieces import at_step, reconstruction_parts, stratum_kl, weighted_sum
+from polymodal.objectives.pieces import (
+    at_step,
+    checked_weight,
+    reconstruction_parts,
+    stratum_kl,
+    weighted_sum,
+)
 from polymodal.objectives.schedules import Schedule
 from polymodal.objectives.subsampled import draw_proper_subsets
 from polymodal.posteriors.fused import Encoded
@@ -44,7 +50,7 @@ class JointToUnimodal(nn.Module):
                 f"JointToUnimodal: gamma and subsets must be at least 0, got {gamma}, {subsets}."
             )
         self.gamma = gamma
-        self.beta = beta
+        self.beta = checked_weight("JointToUnimodal", "beta", beta)
         self.subsets = subsets
 
     def forward(self, model: MultimodalVAE, x: Batch, present: Present, step: int) -> Terms:

@@ -21,7 +21,13 @@ from torch import Tensor, nn
 
 from polymodal.distributions.strata import Strata
 from polymodal.model import MultimodalVAE
-from polymodal.objectives.pieces import at_step, reconstruction_parts, stratum_kl, weighted_sum
+from polymodal.objectives.pieces import (
+    at_step,
+    checked_weight,
+    reconstruction_parts,
+    stratum_kl,
+    weighted_sum,
+)
 from polymodal.objectives.schedules import Schedule
 from polymodal.typing import Batch, Present, Terms
 
@@ -60,7 +66,7 @@ class ELBO(nn.Module):
                 f"ELBO: samples must be at least 1 and free_bits at least 0, got {samples} and "
                 f"{free_bits}."
             )
-        self.beta = beta
+        self.beta = checked_weight("ELBO", "beta", beta)
         self.samples = samples
         self.strata = strata
         self.divergence = divergence

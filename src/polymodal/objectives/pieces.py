@@ -2,6 +2,7 @@ r"""The two pieces of every bound: weighted log-likelihoods and divergences from
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -12,6 +13,26 @@ from polymodal.distributions.diagonal import Diagonal, diagonal_kl
 from polymodal.distributions.strata import Strata
 from polymodal.model import MultimodalVAE
 from polymodal.objectives.schedules import Schedule
+
+
+def checked_weight(owner: str, name: str, weight: float | Schedule) -> float | Schedule:
+    """A weight, if it is a finite number or a schedule.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    if callable(weight):
+        return weight
+    if (
+        isinstance(weight, bool)
+        or not isinstance(weight, int | float)
+        or not math.isfinite(weight)
+    ):
+        raise ValueError(
+            f"{owner}: {name} must be a finite number or a schedule (step -> number), "
+            f"got {weight!r}."
+        )
+    return weight
 
 
 def at_step(weight: float | Schedule, step: int) -> float:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from polymodal.distributions.strata import Strata
 from polymodal.model import MultimodalVAE, row_log_prob
-from polymodal.objectives.pieces import at_step, stratum_kl
+from polymodal.objectives.pieces import at_step, checked_weight, stratum_kl
 from polymodal.objectives.schedules import Schedule
 from polymodal.posteriors.fused import FusedPosterior
 from polymodal.typing import Batch, Present, Terms
@@ -57,7 +57,7 @@ class SubsampledELBO(nn.Module):
         if subsets < 0:
             raise ValueError(f"SubsampledELBO: subsets must be at least 0, got {subsets}.")
         self.subsets = subsets
-        self.beta = beta
+        self.beta = checked_weight("SubsampledELBO", "beta", beta)
 
     def forward(self, model: MultimodalVAE, x: Batch, present: Present, step: int) -> Terms:
         """The negative sub-sampled ELBO of each row in nats."""

@@ -24,7 +24,7 @@ from torch.distributions import Distribution
 from polymodal.distributions.diagonal import Diagonal, diagonal_kl
 from polymodal.distributions.strata import Strata
 from polymodal.model import MultimodalVAE
-from polymodal.objectives.pieces import at_step, reconstruction_parts, weighted_sum
+from polymodal.objectives.pieces import at_step, checked_weight, reconstruction_parts, weighted_sum
 from polymodal.objectives.schedules import Schedule
 from polymodal.posteriors.fused import FusedPosterior
 from polymodal.typing import Batch, Present, Terms
@@ -43,7 +43,7 @@ class TotalCorrelation(nn.Module):
         if not 0 <= alpha <= 1:
             raise ValueError(f"TotalCorrelation: alpha must be between 0 and 1, got {alpha}.")
         self.alpha = alpha
-        self.beta = beta
+        self.beta = checked_weight("TotalCorrelation", "beta", beta)
 
     def forward(self, model: MultimodalVAE, x: Batch, present: Present, step: int) -> Terms:
         """The objective of each row in nats."""
