@@ -7,7 +7,7 @@ another by its units.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -56,9 +56,9 @@ class NetworkSettings:
         text_width: Width of the text transformers.
         word_dropout: Share of words that an autoregressive decoder may not see in training, so
             that it does not ignore the latent.
-        balance: How far likelihoods are weighted in training so that a small modality is not
-            drowned by a large one: the weight is (the largest number of values of any modality
-            / this modality's number) to this power. 0 leaves the evidence as it is.
+        balance: How far the likelihoods of tables and texts are weighted in training so that a
+            large modality does not drown them: the weight is (the largest number of values of any
+            modality / this modality's number) to this power. 0 leaves the evidence as it is.
     """
 
     hidden: tuple[int, ...] = (256, 256)
@@ -99,7 +99,9 @@ def modalities_of(codec: DataCodec, settings: NetworkSettings | None = None) -> 
     settings = settings or NetworkSettings()
     parts = {name: _PARTS[codec.kind(name)](codec, name, settings) for name in codec.names}
     weights = balanced_weights(
-        {name: likelihood.dims for name, (_, _, likelihood) in parts.items()}, settings.balance
+        {name: likelihood.dims for name, (_, _, likelihood) in parts.items()},
+        {name for name in codec.names if codec.kind(name) in ("table", "text")},
+        settings.balance,
     )
     return [
         Modality(name, encoder, decoder, likelihood, weights[name])
@@ -107,15 +109,25 @@ def modalities_of(codec: DataCodec, settings: NetworkSettings | None = None) -> 
     ]
 
 
-def balanced_weights(dims: Mapping[str, int], power: float) -> dict[str, float]:
+def balanced_weights(
+    dims: Mapping[str, int], weighted: Collection[str], power: float
+) -> dict[str, float]:
     """Likelihood weights for training from each modality's number of values.
 
+    Arguments:
+        dims: Modality -> how many values a row has.
+        weighted: The modalities that get a weight. Pictures and vectors need none: they learn the
+            scale of their noise, and with it how much they count. A category cannot.
+        power: 0 weighs nothing, 1 makes every modality as heavy as the largest.
+
     Example:
-        >>> balanced_weights({"image": 784, "label": 1}, 0.5)
+        >>> balanced_weights({"image": 784, "label": 1}, {"label"}, 0.5)
         {'image': 1.0, 'label': 28.0}
     """
     largest = max(dims.values())
-    return {name: (largest / size) ** power for name, size in dims.items()}
+    return {
+        name: (largest / size) ** power if name in weighted else 1.0 for name, size in dims.items()
+    }
 
 
 def _table(codec: DataCodec, name: str, settings: NetworkSettings) -> Parts:

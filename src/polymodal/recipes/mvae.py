@@ -23,6 +23,7 @@ from polymodal.recipes.registry import recipe
         "The released code adds 1e-8 to variances twice; here scales have a floor instead.",
         "The released CelebA script drops the likelihood weights in its sub-sampled terms; "
         "here every term has them.",
+        "Random subsets are drawn by default where there are more than two modalities.",
         "Each encoder runs once a step, whatever the number of subsets.",
     ),
 )
@@ -31,10 +32,12 @@ def mvae(
     *,
     latent_dim: int = 32,
     private_dim: int = 0,
-    subsets: int = 0,
+    subsets: int | None = None,
     beta: float | Schedule = 1.0,
 ) -> MultimodalVAE:
     """Product of experts with a prior expert; ELBOs of the full set, singletons and subsets."""
+    if subsets is None:
+        subsets = 1 if len(modalities) > 2 else 0
     return fused_vae(
         modalities,
         ProductOfExperts(anchor="always"),
