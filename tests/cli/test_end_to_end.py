@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from polymodal.cli import fit as fit_verb
 from polymodal.cli import main
@@ -197,6 +198,55 @@ def test_pictures_and_vectors_go_into_files(tmp_path: Path) -> None:
     assert back["photo"].tolist() == [f"a_photo/00000{i}.png" for i in range(3)]
     assert [file.read_bytes()[:4] for file in files] == [b"\x89PNG"] * 3
     assert json.loads(back["gene"][2]) == pytest.approx(frame["gene"][2].tolist())
+
+
+@pytest.fixture(scope="module")
+def album(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with pictures, tables that name some of them, and a model of those."""
+    folder = tmp_path_factory.mktemp("album")
+    rng = np.random.default_rng(0)
+    (folder / "img").mkdir()
+    for row in range(30):
+        pixels = rng.integers(0, 255, size=(6, 5, 3)).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / "img" / f"{row}.png")
+    frame = pd.DataFrame({"photo": [f"img/{r}.png" for r in range(30)], "x": rng.random(30)})
+    frame.loc[[1, 4], "photo"] = None
+    frame.to_csv(folder / "path_first.csv", index=False)
+    frame.iloc[1:].to_csv(folder / "hole_first.csv", index=False)
+    words = f"fit {folder}/path_first.csv --epochs 1 --latent-dim 2 --out {folder}/model.pm"
+    assert main(words.split()) == 0
+    return folder
+
+
+@pytest.mark.parametrize("name", ["path_first", "hole_first"])
+def test_named_pictures_are_filled_in_a_csv(
+    album: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = pd.read_csv(album / f"{name}.csv")
+    words = f"impute {album}/model.pm {album}/{name}.csv --out"
+    said = run(f"{words} {album}/{name}_filled.csv", capsys)
+    assert len(said["files"]) == 2
+    assert said["share_of_rows_with_holes"] == pytest.approx(2 / len(before))
+    after = pd.read_csv(album / f"{name}_filled.csv")
+    known = before["photo"].notna()
+    assert (after["photo"][known] == before["photo"][known]).all()
+    run(f"{words} {tmp_path}/elsewhere.csv", capsys)
+    for folder, file in ((album, f"{name}_filled.csv"), (tmp_path, "elsewhere.csv")):
+        for row, picture in enumerate(pd.read_csv(folder / file)["photo"]):
+            with Image.open(folder / picture) as opened:
+                assert opened.size == (5, 6), (file, row)
+
+
+@pytest.mark.parametrize("name", ["path_first", "hole_first"])
+def test_named_pictures_are_filled_in_a_parquet(
+    album: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = pd.read_csv(album / f"{name}.csv")
+    run(f"impute {album}/model.pm {album}/{name}.csv --out {tmp_path}/filled.parquet", capsys)
+    after = pd.read_parquet(tmp_path / "filled.parquet")
+    for path, held in zip(before["photo"], after["photo"], strict=True):
+        assert held.startswith(b"\x89PNG")
+        assert pd.isna(path) or held == (album / path).read_bytes()
 
 
 def test_a_diverged_run_ends_in_1_with_its_reason(

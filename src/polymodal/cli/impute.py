@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
@@ -61,8 +62,14 @@ def impute(
     say(f"Filling {count(len(rows), 'row')}, {count(draws, 'draw')} each.")
     done = fitted.impute(rows, draws=draws)
     frame = stack_draws(done) if all_draws else filled(done, fitted.schema_, interval)
-    extra = write_frame(frame, out)
-    share = float((done.ess < 1).mean())
+    specs = fitted.schema_.modalities.values()
+    pictures = {one for spec in specs if spec.kind == "image" for one in spec.sources}
+    extra = write_frame(frame, out, pictures, Path(data).parent)
+    rows_with_holes = [
+        (mask if mask.ndim == 1 else mask.any(1)).tolist()
+        for mask in done.imputed.missing.values()
+    ]
+    share = sum(map(any, zip(*rows_with_holes, strict=True))) / len(rows)
     holes = {n: int(mask.sum()) for n, mask in done.imputed.missing.items()}
     said = {
         "out": out, "files": extra, "rows": len(rows), "draws": draws, "filled": holes,

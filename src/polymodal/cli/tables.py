@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterable, Mapping
+import os
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,23 +43,33 @@ def frame_of(result: object) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def write_frame(frame: pd.DataFrame, path: Path) -> list[Path]:
+def write_frame(
+    frame: pd.DataFrame, path: Path, pictures: Collection[str] = (), base: Path | None = None
+) -> list[Path]:
     """Write a table as Parquet or CSV, by the suffix of its name.
 
     In Parquet pictures are PNG bytes; a CSV names PNG files that are put into a folder beside it.
+    A picture that came as the name of a file stays that file: its bytes in Parquet, its name, as
+    seen from the new file, in a CSV.
+
+    Arguments:
+        frame: The table.
+        path: Where to write it.
+        pictures: Columns that hold pictures, where their cells may be names of files.
+        base: The folder that those names are relative to.
 
     Returns:
-        The picture files.
+        The picture files that were written.
     """
-    frame, files = frame.copy(deep=False), []
+    frame, files, base = frame.copy(deep=False), [], base or Path()
     parquet = path.suffix.lower() == ".parquet"
     for column in frame.columns:
         sample = next((v for v in frame[column] if v is not None and not _is_nan(v)), None)
-        if is_picture(sample):
+        if column in pictures or is_picture(sample):
             if parquet:
-                frame[column] = _each(frame[column], png_bytes)
+                frame[column] = _each(frame[column], lambda v: png_bytes(v, base))
             else:
-                frame[column], more = _picture_files(frame[column], str(column), path)
+                frame[column], more = _picture_files(frame[column], str(column), path, base)
                 files += more
         elif isinstance(sample, np.ndarray | list | tuple):
             numbers = _each(frame[column], lambda v: np.asarray(v, dtype=np.float64).tolist())
@@ -80,10 +91,14 @@ def is_picture(value: object) -> bool:
     return hasattr(value, "save") and hasattr(value, "mode")
 
 
-def png_bytes(value: Any) -> bytes:  # noqa: ANN401 (bytes, an array or a PIL image)
-    """The picture as the bytes of a PNG (bytes of a picture stay as they are)."""
-    if isinstance(value, bytes):
-        return value
+def png_bytes(value: Any, base: Path) -> bytes:  # noqa: ANN401 (any form of a picture)
+    """The picture as the bytes of a PNG (bytes of a picture, and files, stay as they are)."""
+    if isinstance(value, Mapping):  # as Hugging Face keeps pictures
+        value = value["path"] if value.get("bytes") is None else value["bytes"]
+    if isinstance(value, bytes | bytearray):
+        return bytes(value)
+    if isinstance(value, str | Path):
+        return (base / value).read_bytes()
     out = io.BytesIO()
     (_picture(value) if isinstance(value, np.ndarray) else value).save(out, format="PNG")
     return out.getvalue()
@@ -103,22 +118,35 @@ def _picture(pixels: np.ndarray) -> Image.Image:
 
 
 def _picture_files(
-    values: Iterable[Any], column: str, path: Path
+    values: Iterable[Any], column: str, path: Path, base: Path
 ) -> tuple[list[str | None], list[Path]]:
     name = "".join(c if c.isalnum() or c in "-_" else "_" for c in column)
     folder = path.parent / f"{path.stem}_{name}"
-    folder.mkdir(parents=True, exist_ok=True)
     names, files = [], []
     for row, value in enumerate(values):
         if value is None or _is_nan(value):
             names.append(None)
             continue
-        data = png_bytes(value)
+        if isinstance(value, str | Path):
+            names.append(_seen_from(path.parent, base, value))
+            continue
+        data = png_bytes(value, base)
         file = folder / f"{row:06d}{'.jpg' if data.startswith(bytes([0xFF, 0xD8])) else '.png'}"
+        folder.mkdir(parents=True, exist_ok=True)
         file.write_bytes(data)
         names.append(f"{folder.name}/{file.name}")
         files.append(file)
     return names, files
+
+
+def _seen_from(folder: Path, base: Path, name: str | Path) -> str:
+    """The name of a file, relative to ``base``, as a table in ``folder`` has to give it."""
+    if Path(name).is_absolute() or folder.resolve() == base.resolve():
+        return str(name)
+    try:
+        return os.path.relpath(base.resolve() / name, folder.resolve())
+    except ValueError:  # on another drive
+        return str(base.resolve() / name)
 
 
 def _each(values: Iterable[Any], change: Callable[[Any], Any]) -> list[Any]:
