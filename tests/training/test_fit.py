@@ -171,9 +171,14 @@ def test_ctrl_c_writes_a_checkpoint_and_the_resumed_run_is_exact(tmp_path):
 
 
 def test_ctrl_c_without_a_directory_is_raised():
+    # A shell's background jobs start with SIGINT ignored, and the tests may be one of them.
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     before = torch.get_rng_state()
-    with pytest.raises(KeyboardInterrupt):
-        fit(Interrupting(), Rows(), SHORT)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            fit(Interrupting(), Rows(), SHORT)
+    finally:
+        signal.signal(signal.SIGINT, handler)
     assert torch.equal(before, torch.get_rng_state())
 
 
