@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import random
 import struct
@@ -48,6 +49,13 @@ def write(path: Path) -> dict[str, torch.Tensor]:
     held = tensors()
     FORMAT.write(path, FACTS, held)
     return held
+
+
+@pytest.mark.skipif(os.name != "posix", reason="only there have files a mode")
+def test_others_may_read_a_file_as_any_other(tmp_path: Path) -> None:
+    (tmp_path / "plain").touch()
+    write(tmp_path / "thing")
+    assert (tmp_path / "thing").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
 @pytest.fixture(scope="module")

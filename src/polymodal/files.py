@@ -61,7 +61,11 @@ class FileFormat:
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_name(path.name + ".unfinished")
         try:
+            unfinished.touch()
+            # safetensors may leave a file that only its owner can read.
+            mode = unfinished.stat().st_mode
             save_file(held, unfinished, metadata=header)
+            unfinished.chmod(mode)
             _sync(unfinished)
             os.replace(unfinished, path)
         finally:
