@@ -106,6 +106,21 @@ def test_subsets_of_fifty_modalities_are_drawn_without_rounding() -> None:
     assert float((share - 0.5).abs().max()) < 5 * (0.25 / 2000) ** 0.5
 
 
+def test_subsets_of_many_more_modalities_are_drawn_uniformly_too() -> None:
+    """Bits of a 64-bit number end at 63, exact ones of a float64 at 52: neither is a limit."""
+    for n_modalities in (60, 64, 90):
+        on = torch.ones(n_modalities, 2000, dtype=torch.bool)
+        on[1] = False
+        with seeded(3):
+            subsets = draw_subsets(on, 2)
+        there = subsets[:, on[:, 0]].double()  # (S, M - 1, B)
+        assert not subsets[:, 1].any()
+        assert bool(subsets.any(1).all())
+        assert float((there.mean((0, 2)) - 0.5).abs().max()) < 5 * (0.25 / 4000) ** 0.5
+        both = (there[:, 0] * there[:, -1]).mean()  # members are independent
+        assert abs(float(both) - 0.25) < 5 * (0.25 * 0.75 / 4000) ** 0.5
+
+
 def test_twenty_modalities_need_bounded_memory() -> None:
     experts = Experts(torch.zeros(20, 4, 3), torch.ones(20, 4, 3), torch.ones(20, 4).bool())
     q = MixtureOfProducts("never", max_strata=64)(experts)

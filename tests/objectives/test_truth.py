@@ -199,6 +199,7 @@ def test_free_bits_are_a_floor_a_dimension() -> None:
         lambda: ELBO(divergence="none"),
         lambda: ELBO(samples=0),
         lambda: ELBO(free_bits=-1.0),
+        lambda: ELBO(free_bits=0.1, divergence="mixture"),
         lambda: IWAE(0),
         lambda: DReG(0),
         lambda: SubsampledELBO(-1),
@@ -210,7 +211,7 @@ def test_free_bits_are_a_floor_a_dimension() -> None:
     ],
 )
 def test_settings_that_make_no_sense_are_errors(make: object) -> None:
-    with pytest.raises(ValueError, match=r"must be|at least"):
+    with pytest.raises(ValueError, match=r"must be|at least|free_bits"):
         make()
 
 

@@ -8,6 +8,7 @@ from tests.helpers import NUMBERS, TEXT, real_batch, real_modalities
 from torch import nn
 
 from polymodal.distributions import Diagonal
+from polymodal.latent import LatentLayout
 from polymodal.model import MultimodalVAE
 from polymodal.posteriors import ExpertHead, FusedPosterior
 from polymodal.random import seeded
@@ -110,6 +111,14 @@ def test_any_head_that_returns_a_diagonal_plugs_in() -> None:
     every = {n: torch.ones_like(v) for n, v in PRESENT.items()}
     q = posterior(X, every)
     torch.testing.assert_close(q.loc, torch.full_like(q.loc, 4 * (0 + 1 + 2 + 3) / 17))
+
+
+def test_a_layout_in_another_order_is_an_error() -> None:
+    """Its private blocks would be read as those of other modalities."""
+    old = build(private_dim=1).posterior
+    layout = LatentLayout(4, dict.fromkeys(reversed(old.names), 1))
+    with pytest.raises(ValueError, match=r"the layout's modalities are a_b, a\.b, type, keys"):
+        FusedPosterior(old.names, list(old.encoders), list(old.heads), old.fusion, layout)
 
 
 def test_heads_hold_the_mean_of_softmax_scales_at_one() -> None:

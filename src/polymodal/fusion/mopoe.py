@@ -41,18 +41,26 @@ def membership_matrix(n_modalities: int, device: torch.device | None = None) -> 
     return (subsets[:, None] >> torch.arange(n_modalities, device=device)) & 1 == 1
 
 
+_EXACT_BITS = 52
+"""Whole numbers of as many bits are exact in float64."""
+
+
 def draw_subsets(on: Tensor, n_subsets: int) -> Tensor:
     """Draw non-empty subsets of what is present, uniformly: bool ``(M, ...)`` -> ``(S, M, ...)``.
 
-    The subset's number is drawn in float64, which is exact for up to 52 modalities present; a row
-    with nothing gets empty subsets.
+    A row with nothing gets empty subsets. Beyond 52 modalities present, subsets with none of the
+    first 52 are never drawn: a share of 2^-52.
     """
-    count = on.sum(0)  # (...)
+    count = on.sum(0).clamp(max=_EXACT_BITS)  # (...)
     high = (torch.ones_like(count) << count) - 1
     uniform = torch.rand(n_subsets, *count.shape, dtype=torch.float64, device=on.device)
     number = (uniform * high).floor().long() + 1  # 1 ... 2^n - 1
-    rank = on.long().cumsum(0) - 1  # the place of a modality among those present
-    return ((number.unsqueeze(1) >> rank.clamp(min=0)) & 1 == 1) & on
+    rank = (on.long().cumsum(0) - 1).clamp(min=0)  # the place among those present
+    chosen = (number.unsqueeze(1) >> rank.clamp(max=_EXACT_BITS)) & 1 == 1  # (S, M, ...)
+    if len(on) > _EXACT_BITS:
+        coin = torch.rand(chosen.shape, device=on.device) < 0.5
+        chosen = torch.where(rank < _EXACT_BITS, chosen, coin)
+    return chosen & on
 
 
 class MixtureOfProducts(Fusion):

@@ -40,7 +40,7 @@ class ELBO(nn.Module):
         samples: Draws a row (and a stratum) K.
         strata: ``"all"`` strata, weighted, or ``"one"`` drawn by its weight for each row.
         divergence: ``"mixture"`` or its upper bound ``"convex"``.
-        free_bits: A floor in nats a dimension of the closed-form KL.
+        free_bits: A floor in nats a dimension of the closed-form KL; with ``"convex"`` only.
 
     References:
         Free bits: Diederik Kingma et al. Improved Variational Inference with Inverse
@@ -65,6 +65,11 @@ class ELBO(nn.Module):
             raise ValueError(
                 f"ELBO: samples must be at least 1 and free_bits at least 0, got {samples} and "
                 f"{free_bits}."
+            )
+        if free_bits and divergence == "mixture":
+            raise ValueError(
+                "ELBO: free_bits is a floor of the closed-form KL, which a mixture has not; use "
+                "divergence='convex'."
             )
         self.beta = checked_weight("ELBO", "beta", beta)
         self.samples = samples

@@ -64,6 +64,11 @@ class FusedPosterior(nn.Module):
         layout: LatentLayout,
     ) -> None:
         super().__init__()
+        if tuple(layout.private) != tuple(dict.fromkeys(names)):
+            raise ValueError(
+                f"{type(self).__name__}: the layout's modalities are {', '.join(layout.private)}; "
+                f"give it the posterior's, in the same order: {', '.join(names)}."
+            )
         self.names = tuple(names)
         self.encoders = nn.ModuleList(encoders)
         self.heads = nn.ModuleList(heads)
