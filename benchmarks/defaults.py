@@ -2,6 +2,7 @@
 """Do the defaults learn? Each recipe with all-default settings on digits and on mfeat.
 
     python benchmarks/defaults.py                       # every recipe, both data sets
+    python benchmarks/defaults.py --write               # and docs/defaults.md
     python benchmarks/defaults.py --recipes mopoe --data digits
 
 *digits*: scikit-learn's 8x8 images and their label, a quarter of the rows held out. image -> label
@@ -20,12 +21,15 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from datetime import date
+from pathlib import Path
 
 import numpy as np
 
 import polymodal as pm
 from polymodal.tasks import impute, translate
 
+PAGE = Path(__file__).parent.parent / "docs" / "defaults.md"
 RECIPES = ("mvae", "mmvae", "mopoe", "mvtcae", "jmvae")
 
 
@@ -102,24 +106,54 @@ def mfeat(recipe: str, **parameters: object) -> dict[str, float]:
 DATA = {"digits": digits, "mfeat": mfeat}
 
 
+def table(rows: list[dict]) -> str:
+    """A Markdown table of runs on one data set."""
+    names = [name for name in rows[0] if name != "data"]
+    lines = ["| " + " | ".join(names) + " |", "|" + " --- |" * len(names)]
+    lines += ["| " + " | ".join(str(row[name]) for name in names) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def page(rows: list[dict], seed: int) -> str:
+    """The text of docs/defaults.md."""
+    said = __doc__.split("*digits*:")[1].split("*mfeat*:")
+    parts = [
+        "# Do the defaults learn?",
+        f"Every recipe with all-default settings, seed {seed}, measured on "
+        f"{date.today().isoformat()} by `python benchmarks/defaults.py --write`.",
+    ]
+    for name, text in zip(("digits", "mfeat"), said, strict=True):
+        of_data = [row for row in rows if row["data"] == name]
+        if of_data:
+            parts += [f"## {name}", " ".join(text.split()), table(of_data)]
+    return "\n\n".join(parts) + "\n"
+
+
 def main() -> None:
-    """Print one JSON line a run."""
+    """Print one JSON line a run; with --write also docs/defaults.md."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--recipes", nargs="*", default=RECIPES)
     parser.add_argument("--data", nargs="*", default=list(DATA), choices=list(DATA))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--set", default="{}", help="parameters of MultimodalModel, as JSON")
+    parser.add_argument("--write", action="store_true", help="write docs/defaults.md")
     given = parser.parse_args()
+    changed = json.loads(given.set)
+    if given.write and changed:
+        parser.error("--write is for the defaults; leave --set out.")
+    rows = []
     for name in given.data:
         for recipe in given.recipes:
             start = time.process_time()
-            parameters = {"seed": given.seed, "progress": False, **json.loads(given.set)}
-            if "networks" in parameters:
-                parameters["networks"] = pm.NetworkSettings(**parameters["networks"])
+            parameters = {"seed": given.seed, "progress": False, **changed}
+            if "networks" in changed:
+                parameters["networks"] = pm.NetworkSettings(**changed["networks"])
             found = DATA[name](recipe, **parameters)
             row = {"data": name, "recipe": recipe, **{k: round(v, 3) for k, v in found.items()}}
-            cpu = round(time.process_time() - start)
-            print(json.dumps({**row, "cpu_s": cpu, **json.loads(given.set)}), flush=True)
+            rows.append({**row, "cpu_s": round(time.process_time() - start)})
+            print(json.dumps({**rows[-1], **changed}), flush=True)
+    if given.write:
+        PAGE.write_text(page(rows, given.seed))
 
 
 if __name__ == "__main__":
