@@ -68,6 +68,18 @@ def test_same_seed_same_result_bit_for_bit():
     assert not torch.equal(models[0].decoders[0].weight, models[2].decoders[0].weight)
 
 
+def test_every_step_has_draws_of_its_own():
+    seen = []
+
+    class Drawing(ToyModel):
+        def loss(self, x, present, step):
+            seen.append(torch.rand(()).item())
+            return super().loss(x, present, step)
+
+    fit(Drawing(), Rows(), SHORT)
+    assert len(set(seen)) == len(seen) == 16
+
+
 class Failing(ToyModel):
     def __init__(self, error: type[BaseException]) -> None:
         super().__init__()

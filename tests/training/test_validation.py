@@ -4,9 +4,13 @@ import math
 
 import pytest
 import torch
+from tests.helpers import NUMBERS, real_batch, real_modalities
 from tests.training.toy import Rows, ToyModel
 from torch.distributions import Independent, MultivariateNormal, Normal
 
+from polymodal.data.tensors import Tensors
+from polymodal.random import seeded
+from polymodal.recipes import RECIPES
 from polymodal.training import TrainSettings, fit, validation
 from polymodal.training.distributed import World
 from polymodal.training.validation import HeldOut
@@ -143,3 +147,55 @@ def test_validate_every_skips_epochs_but_never_the_last():
         True,
     ]
     assert set(history[1].validation_parts) == {"a", "b"}
+
+
+class Calibrated(ToyModel):
+    """Remembers what it was told of its scales, and when."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told = []
+
+    def calibrate(self, name, z, value, mask):
+        self.told.append((name, z, value, mask))
+
+    def log_likelihoods(self, z, x, present, names=None):
+        self.told.append(None)
+        return super().log_likelihoods(z, x, present, names)
+
+
+def test_scales_are_measured_before_the_score_on_values_that_z_has_not_seen():
+    models, sources = (Calibrated(), Calibrated()), (Rows(40), Rows(40))
+    sources[1].x["a"] += 1.0
+    for model, rows in zip(models, sources, strict=True):
+        held_out(rows).score(model)
+        assert [told[0] for told in model.told[:2]] == ["a", "b"]
+        assert set(model.told[2:]) == {None}
+    (a, b), (other_a, other_b) = (model.told[:2] for model in models)
+    assert torch.equal(a[1], other_a[1])  # z says nothing of the values that are hidden
+    assert not torch.equal(b[1], other_b[1])
+    torch.testing.assert_close(other_a[2], a[2] + 1.0)
+    assert a[3].all()
+    assert a[1].shape == (validation.DRAWS, len(a[2]), 3)
+
+
+def test_a_score_widens_scales_in_evaluation_and_changes_nothing_in_training():
+    with seeded(0):
+        model = RECIPES["mvtcae"].build(real_modalities(), latent_dim=2)
+    x, present = real_batch(200)
+    present[NUMBERS][3:] = True
+    scale = model.likelihood(NUMBERS).learned
+    with torch.no_grad():
+        scale.raw.fill_(-0.6)  # far too sure
+
+    def loss():
+        with seeded(1):
+            return model.loss(x, present, 0).loss
+
+    before = loss()
+    HeldOut(Tensors(x, present), model.names, seed=0, batch_size=64, world=CPU).score(model)
+    assert torch.equal(loss(), before)
+    assert bool((scale.widening > 3).all())
+    narrow = scale().detach()
+    torch.testing.assert_close(scale.eval()().detach(), narrow * scale.widening)
+    assert "likelihoods.0.learned.widening" in model.state_dict()
