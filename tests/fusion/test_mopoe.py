@@ -87,6 +87,25 @@ def test_drawn_strata_are_unbiased() -> None:
         assert abs((z < point).double().mean() - share) < 4 * error
 
 
+@pytest.mark.parametrize("anchor", ["always", "full", "never"])
+def test_drawn_strata_are_those_that_there_are_and_all_get_drawn(anchor: str) -> None:
+    def strata(q: Strata, row: int) -> set[tuple[float, ...]]:
+        there = q.log_weights[:, row] > -math.inf
+        both = torch.cat([q.loc[there, row], q.scale[there, row]], -1)
+        return {tuple(values) for values in (both * 1e9).round().tolist()}
+
+    experts = experts_for_laws()
+    every = MixtureOfProducts(anchor)(experts)
+    found = [set() for _ in range(8)]
+    with seeded(0):
+        for _ in range(30):
+            q = MixtureOfProducts(anchor, max_strata=6)(experts)
+            for row in range(8):
+                found[row] |= strata(q, row)
+    assert [len(some) for some in found] == [1, 1, 1, 3, 1, 3, 3, 7]
+    assert found == [strata(every, row) for row in range(8)]
+
+
 def test_subsets_are_drawn_uniformly_over_what_is_there() -> None:
     on = torch.tensor([True, False, True, True]).unsqueeze(-1)
     with seeded(1):
