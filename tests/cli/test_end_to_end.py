@@ -174,7 +174,9 @@ def test_the_demo_ends_with_a_report(tmp_path: Path, capsys: pytest.CaptureFixtu
     }
     assert said["verdict"] in said["words"]
     assert not pd.read_parquet(tmp_path / "demo" / "filled.parquet").isna().to_numpy().any()
-    assert 'id="filled"' in (tmp_path / "demo" / "report.html").read_text("utf-8")
+    report = (tmp_path / "demo" / "report.html").read_text("utf-8")
+    assert 'id="filled"' in report
+    assert "polymodal demo --data penguins --recipe mopoe --seconds 1 --seed 0" in report
     shutil.rmtree(tmp_path / "demo")
 
 

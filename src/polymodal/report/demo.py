@@ -88,7 +88,7 @@ def run_demo(
 ) -> DemoResult:
     """Learn from bundled data with holes whose answers are known, and report how well it went.
 
-    A fifth of the rows is kept for the test. Of all rows a quarter of the modalities and a tenth
+    A fifth of the rows is kept for the test. Of the others a quarter of the modalities and a tenth
     of the tables' cells are hidden; the model learns from what is left.
 
     Arguments:
@@ -136,7 +136,9 @@ def run_demo(
         train=holey,
         checked=checked,
         title=_TITLES.get(data, data),
-        commands=[f"polymodal demo --data {data} --recipe {recipe} --seed {seed}"],
+        commands=[
+            f"polymodal demo --data {data} --recipe {recipe} --seconds {seconds:g} --seed {seed}"
+        ],
         seed=seed,
     )
     words = describe_demo(model, evaluation, checked)
