@@ -358,7 +358,7 @@ def page(results: dict, command: str) -> str:
         "Five modalities of [3, 28, 28], batch 128, the same small convolutional networks "
         "(1.6 M parameters). *floor*: one bare forward and backward of as many encodes and "
         "decodes as the recipe needs, with fused Adam. *peer*: MultiVae with the same networks. "
-        "`mvae` is measured without the random subsets that it draws by default, as the peer's is; "
+        "`mvae` is measured without the random subsets that it draws by default, as the peer's; "
         "`mmvae` with K = 1.",
         "## Training steps",
         table(results["recipes"]),
