@@ -278,7 +278,7 @@ def test_pixels_out_of_range_or_nan_are_mended() -> None:
             ["red", "blu"],
             "column 'a', row 1: the category 'blu'.*'blue'",
         ),
-        ("ordinal", [1, 2], [1, 3], "column 'a', row 1: the category"),
+        ("ordinal", [1, 2], [1, 3], "column 'a', row 1: the level 3"),
         (
             "positive",
             [1.5, 2.5],
@@ -320,7 +320,7 @@ def test_levels_of_the_schema_are_kept_and_must_hold_the_data() -> None:
     codec = DataCodec.fit(read(frame, given))
     assert codec.columns("t") == (Column("a", "ordinal", 3),)
     assert codec.encode(read(frame, given)).x["t"][:, 0].tolist() == [0, 2, 0]
-    with pytest.raises(ValueError, match="row 1: the category 'hi'"):
+    with pytest.raises(ValueError, match="row 1: the level 'hi'"):
         DataCodec.fit(read(frame, table_of({"a": "ordinal"}, {"a": ("lo", "mid")})))
     learned = DataCodec.fit(read(frame, table_of({"a": "category"})))
     assert learned.schema["t"].columns[0].levels == ("hi", "lo")
@@ -471,3 +471,17 @@ def test_a_damaged_configuration_is_one_sentence(spoil, said) -> None:
     spoil(config, tensors)
     with pytest.raises(ValueError, match=said):
         DataCodec.from_config(config, tensors)
+
+
+@pytest.mark.parametrize("kind", ["number", "positive", "vector"])
+def test_what_was_constant_is_always_answered_with_its_constant(kind: str) -> None:
+    values = np.full(30, 1.5e-5)
+    arrays = {"a": np.tile(values[:, None], 2) if kind == "vector" else values}
+    data = from_arrays(arrays, kinds={"a": kind})
+    codec = DataCodec.fit(data)
+    encoded = codec.encode(data).x["a"]
+    assert float(encoded.abs().max()) < 1e-9
+    wild = codec.decode("a", encoded + 3.7)
+    said = np.asarray(wild["a"] if kind != "vector" else wild, dtype=float)
+    np.testing.assert_allclose(said, 1.5e-5, rtol=1e-6)
+    assert np.isnan(np.asarray(codec.decode("a", encoded * np.nan), dtype=float)).all()

@@ -20,6 +20,7 @@ OTHER = {
     "estimator": "iwae",
     "family": "normal",
     "max_strata": 3,
+    "free_bits": 0.5,
     "alpha": 0.25,
     "gamma": 0.25,
 }

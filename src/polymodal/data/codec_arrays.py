@@ -24,13 +24,14 @@ class VectorCodec:
     Arguments:
         loc, scale: Mean and standard deviation, (P,) float64.
         dtype: numpy's name of the dtype of training.
-        low, high: Least and largest value of the dtype's training values, (P,), by which whole
-            numbers are kept in range when decoded.
+        constant: Features of which training knew one value only, which then is every answer,
+            (P,) bool.
     """
 
     loc: np.ndarray
     scale: np.ndarray
     dtype: str
+    constant: np.ndarray
 
     @classmethod
     def fit(
@@ -43,7 +44,8 @@ class VectorCodec:
         away = np.where(present, known - loc, 0)
         scale = np.sqrt(np.square(away).sum(0) / np.maximum(n_known, 1))
         constant = (n_known < 2) | ~(scale > 1e-12 * np.maximum(1, np.abs(loc)))
-        return cls(loc, np.where(constant, 1.0, scale), values.dtype.name)
+        told = constant & (n_known > 0)
+        return cls(loc, np.where(constant, 1.0, scale), values.dtype.name, told)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -64,7 +66,8 @@ class VectorCodec:
 
     def decode(self, values: np.ndarray, index: Index | None) -> np.ndarray:
         """Raw vectors of the training dtype; whole numbers rounded and kept in their range."""
-        raw = values.astype(np.float64) * self.scale + self.loc
+        raw = values.astype(np.float64) * self.scale
+        raw = np.where(self.constant & ~np.isnan(raw), 0.0, raw) + self.loc
         dtype = np.dtype(self.dtype)
         if dtype.kind in "iu" and not np.isnan(raw).any():
             info = np.iinfo(dtype)
@@ -80,7 +83,8 @@ class VectorCodec:
 
     def to_config(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """What JSON can hold, and the tensors ``loc`` and ``scale``."""
-        tensors = {"loc": torch.from_numpy(self.loc), "scale": torch.from_numpy(self.scale)}
+        told = {"loc": self.loc, "scale": self.scale, "constant": self.constant}
+        tensors = {name: torch.from_numpy(value) for name, value in told.items()}
         return {"dtype": self.dtype}, tensors
 
     @classmethod
@@ -95,7 +99,10 @@ class VectorCodec:
             raise ValueError("loc must be finite, scale finite and above 0")
         if np.dtype(config["dtype"]).kind not in "iufb":
             raise ValueError(f"dtype {config['dtype']!r} is none of numbers")
-        return cls(loc, scale, config["dtype"])
+        constant = tensors.get("constant", torch.zeros(len(loc), dtype=torch.bool)).numpy()
+        if constant.shape != loc.shape or constant.dtype != np.bool_:
+            raise ValueError(f"constant must be bool of the shape ({spec.size},)")
+        return cls(loc, scale, config["dtype"], constant)
 
 
 LAYOUTS = ("hw", "chw", "hwc", "pil", "cells")

@@ -41,6 +41,7 @@ class ColumnCodec:
         levels: Values of an ordinal or category column; a code is a place in it.
         loc, scale: Mean and standard deviation of a number, or of a positive number's logarithm.
         places: Decimals that decoded values are rounded to; None leaves them.
+        constant: Whether training knew one value only, which then is every answer.
     """
 
     name: str
@@ -50,6 +51,7 @@ class ColumnCodec:
     loc: float = 0.0
     scale: float = 1.0
     places: int | None = None
+    constant: bool = False
 
     @classmethod
     def fit(cls, spec: ColumnSpec, column: Series, where: str) -> ColumnCodec:
@@ -66,9 +68,9 @@ class ColumnCodec:
         places = None if is_date(column) else decimals(_as_they_were(values, dtype))
         shown = np.log(values) if spec.kind == "positive" else values
         loc, scale = float(shown.mean()), float(shown.std())
-        if len(values) < 2 or not scale > 1e-12 * max(1.0, abs(loc)):
-            scale = 1.0
-        return replace(codec, loc=loc, scale=scale, places=places)
+        constant = len(values) < 2 or not scale > 1e-12 * max(1.0, abs(loc))
+        scale = 1.0 if constant else scale
+        return replace(codec, loc=loc, scale=scale, places=places, constant=constant)
 
     def encode(self, column: Series, where: str, unseen: str) -> np.ndarray:
         """Codes or standardised numbers, (N,) float64, NaN where nothing is there."""
@@ -87,7 +89,8 @@ class ColumnCodec:
         raw = values.astype(np.float64)
         if self.kind == "count":
             return self._typed(np.round(np.maximum(raw, 0)))
-        raw = raw * self.scale + self.loc
+        raw = np.where(np.isnan(raw), raw, 0.0) if self.constant else raw * self.scale
+        raw = raw + self.loc
         if self.kind == "positive":
             # the guard: a wild draw stays a finite number above zero
             raw = np.exp(np.clip(raw, -_LARGEST_LOG, _LARGEST_LOG))
@@ -131,8 +134,10 @@ class ColumnCodec:
         if lost.any() and unseen == "raise":
             row = int(np.argmax(lost))
             got = column.iloc[row]
+            got = got.item() if isinstance(got, np.generic) else got
+            what = "category" if self.kind == "category" else "level"
             raise ValueError(
-                f"{where}, row {row}: the category {got!r} was not seen in training."
+                f"{where}, row {row}: the {what} {got!r} was not seen in training."
                 f"{nearest(got, [str(one) for one in self.levels or ()])} Mend the cell, or "
                 "leave it empty to take it as missing."
             )
@@ -285,7 +290,7 @@ class TableCodec:
 
     def to_config(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """What JSON can hold, and no tensors."""
-        keys = ("name", "kind", "dtype", "loc", "scale", "places")
+        keys = ("name", "kind", "dtype", "loc", "scale", "places", "constant")
         columns = [
             {**{key: getattr(one, key) for key in keys}, "levels": one.levels and list(one.levels)}
             for one in self.codecs
@@ -309,6 +314,8 @@ class TableCodec:
             numeric = (one.loc, one.scale, one.places or 0)
             if not all(isinstance(v, int | float) and math.isfinite(v) for v in numeric):
                 raise ValueError(f"column {one.name!r}: loc, scale and places must be numbers")
+            if not isinstance(one.constant, bool):
+                raise ValueError(f"column {one.name!r}: constant must be true or false")
             if one.scale <= 0 or not isinstance(one.dtype, str):
                 raise ValueError(f"column {one.name!r}: scale must be above 0")
             pd.api.types.pandas_dtype(one.dtype)

@@ -12,9 +12,9 @@ strings                 an image if they are names of pictures that exist; text 
                         different ones; category up to 50 levels, or up to 1,000 if each comes
                         twice on average; else left out (names, keys)
 whole numbers           left out if they count the rows; category up to 2 levels; ordinal up to
-                        20 if each comes twice on average; count if the smallest is between 0
-                        and a tenth of the mean and they are at least as spread as a Poisson
-                        count; else as other numbers
+                        7 if each comes twice on average; count if the smallest is between 0 and
+                        a tenth of the mean and they are about as spread as a Poisson count, or
+                        more; else ordinal up to 20; else as other numbers
 other numbers           positive if above 0 with a long tail (skewness above 1, less in
                         logarithms), else number
 lists, 1-D arrays       vector, if all have one length
@@ -39,6 +39,8 @@ from polymodal.typing import ColumnKind
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
+HANDFUL = 7
+"""A grade has so many levels at most."""
 FEW = 20
 """Whole numbers with so many levels at most may be levels of an order."""
 MANY_LEVELS = 50
@@ -174,15 +176,21 @@ def _numeric(column: Series, name: str, leave_out: bool) -> ColumnSpec:
     counts_rows = n_levels == n_rows and n_rows >= 10 and np.ptp(levels) == n_rows - 1
     if counts_rows and leave_out:
         raise LeftOutError("counts the rows")
-    if 1 < n_levels <= FEW and n_levels <= n_rows / 2:
+    is_few = 1 < n_levels <= FEW and n_levels <= n_rows / 2
+    # A grade has a handful of levels; with more, the next row may well bring one never seen.
+    if _are_counts(values, levels) and not (is_few and n_levels <= HANDFUL):
+        return ColumnSpec(name, "count")
+    if is_few:
         kind: ColumnKind = "category" if n_levels == 2 else "ordinal"
         return ColumnSpec(name, kind, tuple(int(one) for one in levels))
-    spread = n_levels > 1 and values.var() >= values.mean()
+    return ColumnSpec(name, _real_kind(values))
+
+
+def _are_counts(values: np.ndarray, levels: np.ndarray) -> bool:
+    spread = len(levels) > 1 and values.var() >= 0.8 * values.mean()
     # What is counted reaches down to few; a weight in whole grams does not.
     reaches_few = 0 <= levels[0] <= values.mean() / 10
-    if reaches_few and levels[-1] <= LARGEST_COUNT and spread:
-        return ColumnSpec(name, "count")
-    return ColumnSpec(name, _real_kind(values))
+    return bool(reaches_few and levels[-1] <= LARGEST_COUNT and spread)
 
 
 def _real_kind(values: np.ndarray) -> ColumnKind:

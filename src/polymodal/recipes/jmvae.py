@@ -8,6 +8,7 @@ from polymodal.model import Modality, MultimodalVAE
 from polymodal.objectives.aligned import JointToUnimodal
 from polymodal.objectives.schedules import Schedule
 from polymodal.posteriors.joint import JointPosterior
+from polymodal.priors.standard import StandardPrior
 from polymodal.recipes.build import joint_vae
 from polymodal.recipes.registry import recipe
 
@@ -18,7 +19,7 @@ from polymodal.recipes.registry import recipe
     year=2016,
     url="https://arxiv.org/abs/1611.01891",
     equation="ELBO(x_1..x_M) - gamma sum_m KL(q(z|x_1..x_M) || q(z|x_m))",
-    parts=(JointPosterior, JointToUnimodal),
+    parts=(JointPosterior, JointToUnimodal, StandardPrior),
     differs=(
         "Joint and unimodal posteriors share each modality's trunk, which so runs once a step.",
         "The paper needs complete rows; here absent features are zero and the joint network is "

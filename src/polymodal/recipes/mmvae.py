@@ -10,6 +10,8 @@ from polymodal.fusion.moe import MixtureOfExperts
 from polymodal.model import Modality, MultimodalVAE
 from polymodal.objectives.dreg import DReG
 from polymodal.objectives.iwae import IWAE
+from polymodal.posteriors.fused import FusedPosterior
+from polymodal.priors.standard import StandardPrior
 from polymodal.recipes.build import fused_vae
 from polymodal.recipes.registry import recipe
 
@@ -20,7 +22,7 @@ from polymodal.recipes.registry import recipe
     year=2019,
     url="https://arxiv.org/abs/1911.03393",
     equation="1/M sum_m E_{z_k ~ q_m} log 1/K sum_k p(x, z_k) / q(z_k|x),  q = 1/M sum_m q_m",
-    parts=(MixtureOfExperts, DReG, IWAE),
+    parts=(MixtureOfExperts, DReG, IWAE, FusedPosterior, StandardPrior),
     differs=(
         "The released DReG hook stands on a copy and never fires, so its gradient is that of a "
         "biased sticking-the-landing IWAE; here the gradient is doubly reparameterised, and for "

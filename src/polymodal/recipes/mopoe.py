@@ -8,6 +8,8 @@ from polymodal.fusion.mopoe import MixtureOfProducts
 from polymodal.model import Modality, MultimodalVAE
 from polymodal.objectives.elbo import ELBO
 from polymodal.objectives.schedules import Schedule
+from polymodal.posteriors.fused import FusedPosterior
+from polymodal.priors.standard import StandardPrior
 from polymodal.recipes.build import fused_vae
 from polymodal.recipes.registry import recipe
 
@@ -19,7 +21,7 @@ from polymodal.recipes.registry import recipe
     url="https://arxiv.org/abs/2105.02470",
     equation="E_q sum_m log p(x_m|z) - beta/(2^M-1) sum_S KL(q_S || p),  "
     "q = 1/(2^M-1) sum_S prod_{m in S} q_m",
-    parts=(MixtureOfProducts, ELBO),
+    parts=(MixtureOfProducts, ELBO, FusedPosterior, StandardPrior),
     differs=(
         "The released code picks a row's component by its place in the batch; here it is drawn.",
         "Its likelihood estimate reduces the wrong axis and mixes rows; here it does not.",
@@ -33,12 +35,13 @@ def mopoe(
     private_dim: int = 0,
     beta: float | Schedule = 1.0,
     max_strata: int = 1023,
+    free_bits: float = 0.0,
 ) -> MultimodalVAE:
     """Mixture over the products of all subsets; one draw a row reconstructs every modality."""
     return fused_vae(
         modalities,
         MixtureOfProducts(anchor="full", max_strata=max_strata),
-        ELBO(beta, strata="one", divergence="convex"),
+        ELBO(beta, strata="one", divergence="convex", free_bits=free_bits),
         latent_dim=latent_dim,
         private_dim=private_dim,
     )

@@ -8,6 +8,8 @@ from polymodal.fusion.poe import ProductOfExperts
 from polymodal.model import Modality, MultimodalVAE
 from polymodal.objectives.schedules import Schedule
 from polymodal.objectives.subsampled import SubsampledELBO
+from polymodal.posteriors.fused import FusedPosterior
+from polymodal.priors.standard import StandardPrior
 from polymodal.recipes.build import fused_vae
 from polymodal.recipes.registry import recipe
 
@@ -18,7 +20,7 @@ from polymodal.recipes.registry import recipe
     year=2018,
     url="https://arxiv.org/abs/1802.05335",
     equation="ELBO(S) + sum_m ELBO({m}) + sum_j ELBO(S_j),  q(z|x_S) = N(0, I) prod_m q(z|x_m)",
-    parts=(ProductOfExperts, SubsampledELBO),
+    parts=(ProductOfExperts, SubsampledELBO, FusedPosterior, StandardPrior),
     differs=(
         "The released code adds 1e-8 to variances twice; here scales have a floor instead.",
         "The released CelebA script drops the likelihood weights in its sub-sampled terms; "

@@ -8,6 +8,8 @@ from polymodal.fusion.poe import ProductOfExperts
 from polymodal.model import Modality, MultimodalVAE
 from polymodal.objectives.schedules import Schedule
 from polymodal.objectives.total_correlation import TotalCorrelation
+from polymodal.posteriors.fused import FusedPosterior
+from polymodal.priors.standard import StandardPrior
 from polymodal.recipes.build import fused_vae
 from polymodal.recipes.registry import recipe
 
@@ -19,7 +21,7 @@ from polymodal.recipes.registry import recipe
     url="https://openreview.net/forum?id=Q_eu4uXTpa",
     equation="(M-a)/M sum_m log p(x_m|z) - beta [a/M sum_m KL(q || q_m) + (1-a) KL(q || p)],  "
     "q = prod_m q_m",
-    parts=(ProductOfExperts, TotalCorrelation),
+    parts=(ProductOfExperts, TotalCorrelation, FusedPosterior, StandardPrior),
     differs=(
         "The release trains on complete rows; here M is the number of modalities a row has.",
         "beta is 1 (the release: 2.5), because likelihoods here learn their scale.",

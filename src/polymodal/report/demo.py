@@ -120,11 +120,7 @@ def run_demo(
     model_file = out / "model.pm"
     model.save(model_file)
     say("Filling in what was hidden and comparing with the truth ...")
-    rows = model.codec_.encode(holey).to(next(model.model_.parameters()).device)
-    # No draws and few proposals: the demo asks for the best guess only, and has little time.
-    imputed = impute(model.model_, rows, draws=0, proposals=PROPOSALS, seed=seed)
-    truth = model.codec_.encode(train, unseen="missing").to(rows.device)
-    checked = check_filled(model.codec_, truth, rows, imputed)
+    imputed, checked = fill_in(model, holey, train, seed)
     say("Evaluating on the test rows beside simple methods ...")
     evaluation = model.evaluate(test[:MOST_JUDGED], draws=DRAWS, seed=seed)
     say("Drawing the report ...")
@@ -152,6 +148,17 @@ def run_demo(
         words,
         time.monotonic() - begun,
     )
+
+
+def fill_in(
+    model: MultimodalModel, holey: MultimodalData, whole: MultimodalData, seed: int
+) -> tuple[Imputed, tuple[Checked, ...]]:
+    """Fill the holes, and compare with what the rows had before they were made."""
+    rows = model.codec_.encode(holey).to(next(model.model_.parameters()).device)
+    # No draws and few proposals: the demo asks for the best guess only, and has little time.
+    imputed = impute(model.model_, rows, draws=0, proposals=PROPOSALS, seed=seed)
+    truth = model.codec_.encode(whole, unseen="missing").to(rows.device)
+    return imputed, check_filled(model.codec_, truth, rows, imputed)
 
 
 def fit_within(
