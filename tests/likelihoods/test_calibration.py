@@ -81,3 +81,20 @@ def test_numbers_of_a_table_are_calibrated_and_intervals_then_cover() -> None:
     rank = (draws < value[:, 0]).sum(0)
     share = torch.bincount(rank, minlength=DRAWS + 1) / ROWS
     assert_close(share, torch.full_like(share, 1 / (DRAWS + 1)), rtol=0.0, atol=0.012)
+
+
+def test_the_temperature_of_the_truth_is_found_and_only_evaluation_has_it() -> None:
+    columns = [Column("a", "category", 4), Column("b", "category", 2), Column("c", "category", 3)]
+    likelihood = MixedLikelihood(columns)
+    logits = 3 * torch.randn(1, ROWS, 9)
+    cooler = torch.cat([logits[..., :4] / 2.5, logits[..., 4:6], logits[..., 6:] / 5], -1)
+    value = likelihood(cooler).sample()[0]
+    there = torch.ones_like(value, dtype=torch.bool)
+    there[FEWEST_VALUES - 1 :, 2] = False
+    likelihood.eval()
+    for _ in range(2):  # measured again, from what it gave the first time, it is the same
+        likelihood.calibrate(likelihood(logits), torch.where(there, value, torch.nan), there)
+        assert_close(likelihood.temperature.value, torch.tensor([2.5, 1.0, 1.0]))
+    assert_close(likelihood(logits).logits[..., 0, :], (logits[..., :4] / 2.5).log_softmax(-1))
+    likelihood.train()
+    assert_close(likelihood(logits).logits[..., 0, :], logits[..., :4].log_softmax(-1))

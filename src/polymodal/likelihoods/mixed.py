@@ -22,6 +22,7 @@ from polymodal.likelihoods.base import Likelihood
 from polymodal.likelihoods.counts import CountScale
 from polymodal.likelihoods.ordinal import LearnedThresholds
 from polymodal.likelihoods.scale import RATE, LearnedScale
+from polymodal.likelihoods.temperature import Temperature
 from polymodal.typing import Column
 
 _BLOCKS = {"number": 0, "positive": 0, "count": 1, "ordinal": 2, "category": 3}
@@ -69,6 +70,7 @@ class MixedLikelihood(Likelihood):
         self.scale = LearnedScale((n_numbers,), initial=initial, floor=floor, rate=rate)
         self.counts = CountScale(n_counts, rate=rate)
         self.thresholds = LearnedThresholds(ordinal, rate=rate)
+        self.temperature = Temperature(n_categories)
         self._index(order, ordinal, category)
 
     def _index(self, order: list[int], ordinal: list[int], category: list[int]) -> None:
@@ -106,7 +108,7 @@ class MixedLikelihood(Likelihood):
         if self.sizes[3]:
             padded = logits[..., self.get_buffer("_logits")]  # (..., B, n, L)
             padded = torch.where(self.get_buffer("_there"), padded, -torch.inf)
-            logits = padded.log_softmax(-1)
+            logits = self.temperature(padded).log_softmax(-1)
         else:
             logits = logits[..., None]
         return MixedObserved(
@@ -127,11 +129,17 @@ class MixedLikelihood(Likelihood):
         self.counts.start_from(value[:, block], there[:, block])
 
     def calibrate(self, predicted: Observed, value: Tensor, mask: Tensor) -> None:
-        """Measure how much wider the numbers' scales must be; see the base class."""
-        if isinstance(predicted, MixedObserved) and self.sizes[0]:
-            block = self.get_buffer("_columns")[: self.sizes[0]]
-            there = mask.reshape(len(value), -1).expand_as(value)[:, block]
-            self.scale.calibrate(predicted.loc, value[:, block], there)
+        """Measure scales of numbers and temperatures of categories; see the base class."""
+        if not isinstance(predicted, MixedObserved):
+            return
+        columns = self.get_buffer("_columns")
+        there = mask.reshape(len(value), -1).expand_as(value)
+        numbers, categories = columns[: self.sizes[0]], columns[len(columns) - self.sizes[3] :]
+        if self.sizes[0]:
+            self.scale.calibrate(predicted.loc, value[:, numbers], there[:, numbers])
+        if self.sizes[3]:
+            shown = value[:, categories], there[:, categories]
+            self.temperature.calibrate(predicted.logits, *shown)
 
     def point(self, statistics: Tensor) -> Tensor:
         """Means, rounded means of counts and most probable levels, ``(..., Q) -> (..., P)``."""
