@@ -8,7 +8,7 @@ from scipy import stats
 from torch.distributions import Independent, Laplace, Normal, kl_divergence
 
 from polymodal.distributions import Diagonal
-from polymodal.distributions.diagonal import diagonal_kl, standard_draw
+from polymodal.distributions.diagonal import Family, diagonal_kl, standard_draw, standard_kl
 from polymodal.random import seeded
 
 TORCH = {"normal": Normal, "laplace": Laplace}
@@ -90,3 +90,12 @@ def test_expand_repeats() -> None:
     wide = Diagonal(loc, scale).expand(torch.Size((5, 7)))
     z = torch.randn(5, 7, 3, dtype=torch.float64)
     torch.testing.assert_close(wide.log_prob(z), Diagonal(loc, scale).log_prob(z))
+
+
+@pytest.mark.parametrize("family", ["normal", "laplace"])
+def test_the_shorter_divergence_from_the_standard_is_the_same(family: Family) -> None:
+    loc, scale = torch.randn(5, 3), torch.rand(5, 3) + 0.1
+    zeros, ones = torch.zeros(3), torch.ones(3)
+    assert torch.equal(
+        standard_kl(loc, scale, family), diagonal_kl(loc, scale, zeros, ones, family)
+    )

@@ -59,6 +59,17 @@ def diagonal_kl(
     return ratio * torch.exp(-gap / scale) + gap / other_scale - 1 - ratio.log()
 
 
+def standard_kl(loc: Tensor, scale: Tensor, family: Family) -> Tensor:
+    """KL divergence of each dimension from the family's standard member, in nats, ``(..., D)``.
+
+    What ``diagonal_kl`` gives, without its passes over zeros and ones.
+    """
+    if family == "normal":
+        return 0.5 * (scale.square() + loc.square() - 1) - scale.log()
+    gap = loc.abs()
+    return scale * torch.exp(-gap / scale) + gap - 1 - scale.log()
+
+
 class Diagonal(Distribution):
     """Independent normal or Laplace variables; ``log_prob`` sums over the last axis.
 
@@ -66,6 +77,7 @@ class Diagonal(Distribution):
         loc: Locations, ``(..., D)``.
         scale: Scales, positive, ``(..., D)``: standard deviations, or Laplace's ``b``.
         family: ``"normal"`` or ``"laplace"``.
+        is_standard: Whether locations are known to be 0 and scales to be 1.
 
     Example:
         >>> Diagonal(torch.zeros(5, 3), torch.ones(5, 3)).log_prob(torch.zeros(5, 3)).shape
@@ -76,17 +88,26 @@ class Diagonal(Distribution):
     support = constraints.real_vector  # pyright: ignore[reportAssignmentType]
     has_rsample = True
 
-    def __init__(self, loc: Tensor, scale: Tensor, family: Family = "normal") -> None:
+    def __init__(
+        self,
+        loc: Tensor,
+        scale: Tensor,
+        family: Family = "normal",
+        *,
+        is_standard: bool = False,
+    ) -> None:
         if family not in FAMILIES:
             raise ValueError(f"family must be one of {', '.join(FAMILIES)}, got {family!r}.")
         self.loc, self.scale = torch.broadcast_tensors(loc, scale)
         self.family: Family = family
+        self.is_standard = is_standard
         super().__init__(self.loc.shape[:-1], self.loc.shape[-1:], validate_args=False)
 
     def expand(self, batch_shape: torch.Size, _instance: object = None) -> Diagonal:
         """Repeat the distribution over a new batch shape, without copying."""
         shape = (*batch_shape, *self.event_shape)
-        return Diagonal(self.loc.expand(shape), self.scale.expand(shape), self.family)
+        loc, scale = self.loc.expand(shape), self.scale.expand(shape)
+        return Diagonal(loc, scale, self.family, is_standard=self.is_standard)
 
     @property
     def mean(self) -> Tensor:

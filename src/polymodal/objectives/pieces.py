@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from polymodal.distributions.diagonal import Diagonal, diagonal_kl
+from polymodal.distributions.diagonal import Diagonal, diagonal_kl, standard_kl
 from polymodal.distributions.strata import Strata
 from polymodal.model import MultimodalVAE
 from polymodal.objectives.schedules import Schedule
@@ -83,7 +83,10 @@ def stratum_kl(
         ValueError: If ``free_bits`` is asked of a prior without closed form.
     """
     if isinstance(prior, Diagonal) and prior.family == q.family:
-        each = diagonal_kl(q.loc, q.scale, prior.loc, prior.scale, q.family)
+        if prior.is_standard:
+            each = standard_kl(q.loc, q.scale, q.family)
+        else:
+            each = diagonal_kl(q.loc, q.scale, prior.loc, prior.scale, q.family)
         return (each.clamp(min=free_bits) if free_bits else each).sum(-1)
     if free_bits:
         raise ValueError("free_bits needs a prior and a posterior of one family.")

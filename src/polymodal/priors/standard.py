@@ -39,5 +39,5 @@ class StandardPrior(nn.Module):
     def forward(self) -> Distribution:
         """p(z), event shape ``(D,)``."""
         if self.logits is None:
-            return Diagonal(self.loc, torch.ones_like(self.loc), self.family)
+            return Diagonal(self.loc, torch.ones_like(self.loc), self.family, is_standard=True)
         return Diagonal(self.loc, self.logits.softmax(0) * len(self.logits), self.family)
