@@ -363,15 +363,17 @@ class MultimodalModel:
         """Hide what is known of these rows, ask for it, and compare with simple baselines.
 
         Arguments:
-            data: Rows that were not trained on.
+            data: Rows that were not trained on; of the very data of ``fit``, only the rows that
+                were held out are judged.
             train: The rows that the baselines learn from; those of ``fit`` when None.
             draws: Draws for intervals and CRPS.
             seed: What is hidden and all draws follow from it.
 
         Raises:
             ValueError: If ``train`` is None and the model was loaded from a file, which holds no
-                training rows.
+                training rows, or ``data`` are the rows that were trained on.
         """
+        from polymodal.evaluate.held_out import unseen_rows
         from polymodal.evaluate.skill import evaluate_skill
 
         test = self._encode(self._rows(data))
@@ -381,8 +383,12 @@ class MultimodalModel:
                 "evaluate: a model file holds no training rows, and the baselines must learn from "
                 "some; pass train=, the rows that the model was fitted on."
             )
+        notes: Sequence[str] = ()
+        if train is None:
+            test, notes = unseen_rows(test, known, self.held_out_)
+        chosen = self._seed(seed)
         return evaluate_skill(
-            self.model_, self.codec_, test, known, draws=draws, seed=self._seed(seed)
+            self.model_, self.codec_, test, known, draws=draws, seed=chosen, notes=notes
         )
 
     # -- files ----------------------------------------------------------------------------------

@@ -100,7 +100,8 @@ class Evaluation:
         calibration: (nominal level, observed coverage, cells counted) of central intervals, over
             all numbers that were asked for.
         level: The nominal level of ``coverage`` in the rows.
-        notes: What could not be judged and why, a sentence each.
+        notes: Which rows were judged where not all, what could not be judged and why, a sentence
+            each.
     """
 
     rows: list[SkillRow]

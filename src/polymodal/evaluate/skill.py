@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -39,6 +39,7 @@ def evaluate_skill(
     bootstrap: int = 500,
     seed: int = 0,
     cell_share: float = 0.2,
+    notes: Sequence[str] = (),
     progress: Progress | None = None,
     imputer: Imputer = impute,
 ) -> Evaluation:
@@ -58,6 +59,7 @@ def evaluate_skill(
         bootstrap: Resamples of the rows, for 95 % intervals.
         seed: The hidden cells, the draws and the resamples follow from it.
         cell_share: Share of the known cells that is hidden.
+        notes: What the reader should know of the rows, a sentence each.
         progress: Told of every question.
         imputer: What answers; has the signature of ``polymodal.tasks.impute``.
 
@@ -84,9 +86,9 @@ def evaluate_skill(
     if progress is not None:
         progress(len(questions), len(questions), "done")
     calibration = _calibration(levels, inside)
-    notes = _notes(codec, questions, examiner.unknown)
-    verdict = write_verdict(rows, calibration, level, len(test), notes)
-    return Evaluation(rows, verdict, calibration, level, notes)
+    told = [*notes, *_notes(codec, questions, examiner.unknown)]
+    verdict = write_verdict(rows, calibration, level, len(test), told)
+    return Evaluation(rows, verdict, calibration, level, told)
 
 
 def _calibration(levels: list[float], inside: list[Tensor]) -> list[tuple[float, float, int]]:
