@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -12,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from polymodal.cli.outputs import written
+from polymodal.data.png import png_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
-    from PIL import Image
 
 
 def frame_of(result: object) -> pd.DataFrame:
@@ -89,32 +88,6 @@ def is_picture(value: object) -> bool:
     if isinstance(value, np.ndarray):
         return value.ndim >= 2
     return hasattr(value, "save") and hasattr(value, "mode")
-
-
-def png_bytes(value: Any, base: Path) -> bytes:  # noqa: ANN401 (any form of a picture)
-    """The picture as the bytes of a PNG (bytes of a picture, and files, stay as they are)."""
-    if isinstance(value, Mapping):  # as Hugging Face keeps pictures
-        value = value["path"] if value.get("bytes") is None else value["bytes"]
-    if isinstance(value, bytes | bytearray):
-        return bytes(value)
-    if isinstance(value, str | Path):
-        return (base / value).read_bytes()
-    out = io.BytesIO()
-    (_picture(value) if isinstance(value, np.ndarray) else value).save(out, format="PNG")
-    return out.getvalue()
-
-
-def _picture(pixels: np.ndarray) -> Image.Image:
-    """An array of pixels, channels first or last, bytes or in [0, 1], as a PIL image."""
-    from PIL import Image
-
-    if pixels.ndim == 3 and pixels.shape[0] in (1, 3) and pixels.shape[-1] not in (1, 3):
-        pixels = pixels.transpose(1, 2, 0)
-    if pixels.ndim == 3 and pixels.shape[-1] == 1:
-        pixels = pixels[..., 0]
-    if pixels.dtype != np.uint8:
-        pixels = (np.nan_to_num(pixels).clip(0, 1) * 255).round().astype(np.uint8)
-    return Image.fromarray(np.ascontiguousarray(pixels))
 
 
 def _picture_files(

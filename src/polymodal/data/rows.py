@@ -12,6 +12,7 @@ import numpy as np
 
 from polymodal.data.cells import emptied
 from polymodal.data.names import Raw, nearest
+from polymodal.data.png import as_bytes_like
 from polymodal.data.schema import ModalitySpec, Schema
 
 if TYPE_CHECKING:
@@ -178,6 +179,8 @@ class FrameRows(Rows):
             same = np.fromiter((a is b for a, b in zip(new, old, strict=True)), dtype=bool)
         if same.any():
             cells[same] = frame[label].to_numpy(dtype=object)[same]
+        if spec.kind == "image" and label in frame.columns:
+            cells = as_bytes_like(cells, ~same, frame[label])
         frame[label] = _like(cells, frame[label] if label in frame.columns else None)
         return FrameRows(frame, self.origin, self.base)
 

@@ -23,7 +23,9 @@ _NUMERIC = ("number", "positive", "count", "ordinal")
 class Imputation:
     """Data filled in, many times.
 
-    What was observed is in every result exactly as it was.
+    What was observed is in every result exactly as it was. Pictures that were filled in are PNG
+    bytes where a frame's column holds bytes, and PIL images in a column of PIL images or of paths
+    (whose known cells stay the paths).
 
     Arguments:
         data: The data as they were given.
