@@ -17,7 +17,9 @@ from polymodal.data.sources import from_arrays
 from polymodal.estimator import MultimodalModel
 from polymodal.evaluate.result import Estimate, Evaluation, SkillRow
 from polymodal.report import write_report
-from polymodal.report.answers import questions
+from polymodal.report.answers import questions, which_shown
+from polymodal.report.charts import draw_training
+from polymodal.report.made import describe_making
 
 BAD = "<script>alert(1)</script>"
 
@@ -149,3 +151,25 @@ def test_questions_cover_every_subset_of_few_and_a_bounded_number_of_many() -> N
     assert all(set(given) | set(wanted) == set("abcd") for given, wanted in few)
     assert len(questions("abcdefgh")) == 16
     assert questions("a") == []
+
+
+def test_it_says_which_questions_of_many_are_shown() -> None:
+    assert which_shown("abcd") == ""
+    assert "all but one" in which_shown("abcde")
+
+
+def test_settings_are_shown_without_noise(fitted: MultimodalModel) -> None:
+    model = MultimodalModel(recipe="mvtcae", learning_rate=0.1 / 3)
+    model.model_ = fitted.model_
+    shown = dict(describe_making(model, [])["settings"])
+    assert not {"None", "auto"} & set(shown.values())
+    assert shown["alpha"] == "0.8333"
+    assert shown["learning_rate"] == "0.03333"
+    assert shown["latent_dim"] == "32"
+
+
+def test_epochs_are_whole_numbers_on_the_axis(fitted: MultimodalModel) -> None:
+    figure = draw_training(fitted.result_.history, fitted.result_.best_epoch)
+    assert fitted.result_.history
+    for axis in figure.axes:
+        assert all(float(tick).is_integer() for tick in axis.get_xticks())

@@ -85,6 +85,16 @@ def questions(names: Sequence[str]) -> list[tuple[tuple[str, ...], tuple[str, ..
     ]
 
 
+def which_shown(names: Sequence[str]) -> str:
+    """A sentence that says which questions are shown, where they are not all; else nothing."""
+    if len(names) <= EVERY_SUBSET_UP_TO:
+        return ""
+    return (
+        f"With {len(names)} modalities only two kinds of question are shown: all but one are "
+        "given, or a single one is; the model answers any other choice just as well."
+    )
+
+
 def fullest_rows(tensors: Tensors, n_rows: int) -> torch.Tensor:
     """Rows spread over the data, those that lack least before the others, ``(n,)``."""
     lacking = torch.stack([_lack(mask) for mask in tensors.present.values()]).sum(0)

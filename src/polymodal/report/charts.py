@@ -21,9 +21,13 @@ def draw_training(
     history: Sequence[EpochRecord], best_epoch: int | None, marks: Sequence[str] = ()
 ) -> Figure:
     """Training loss (nats a row, lower is better) and validation score (higher is better)."""
+    from matplotlib.ticker import MaxNLocator
+
     epochs = [record.epoch + 1 for record in history]
     scores = [(r.epoch + 1, r.validation) for r in history if r.validation is not None]
     figure, axes = _panels(2 if scores else 1, width=4.6, height=2.7)
+    for axis in axes:
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes[0].plot(epochs, [record.loss for record in history], color=COLOURS[0], lw=1.6)
     axes[0].set(xlabel="epoch", title="training loss (nats a row, lower is better)")
     if len(history) > 5:

@@ -37,9 +37,9 @@ def describe_making(model: MultimodalModel, commands: Sequence[str]) -> dict[str
         "settings": [
             ("weights", f"{size:,}"),
             *(
-                (name, f"{value}")
+                (name, f"{value:.4g}" if isinstance(value, float) else f"{value}")
                 for name, value in settings.items()
-                if name not in ("recipe", "progress")
+                if name not in ("recipe", "progress") and value not in (None, "auto")
             ),
         ],
         "commands": list(commands),

@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from polymodal.report.answers import answer_grids, cell_grid
+from polymodal.report.answers import answer_grids, cell_grid, which_shown
 from polymodal.report.cells import show
 from polymodal.report.charts import draw_calibration, draw_training
 from polymodal.report.holes import describe_data
@@ -128,6 +128,7 @@ def render(
         skill=describe_skill(evaluation) if evaluation is not None else None,
         checked=describe_checked(checked),
         answers=answer_grids(net, codec, tensors, n_rows=n_rows, seed=seed),
+        which_shown=which_shown(tensors.names),
         cells=cell_grid(net, codec, tensors, n_rows=n_rows, seed=seed),
         calibration=describe_calibration(evaluation),
         latent=describe_latent(net, codec, tensors),
