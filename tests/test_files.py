@@ -175,7 +175,7 @@ def test_what_is_no_safetensors_file_is_refused(tmp_path) -> None:
     torch.save({"a": torch.zeros(2)}, path)
     refused(path, pm.load)
     assert "no such file" in refused(tmp_path / "nothing.pm", pm.load)
-    assert "no such file" in refused(tmp_path, pm.load)
+    assert "this is a folder" in refused(tmp_path, pm.load)
 
 
 def test_a_pickle_is_not_opened(tmp_path) -> None:

@@ -79,6 +79,8 @@ class FileFormat:
         Raises:
             FileError: The file is missing, damaged, of another kind, or of a newer version.
         """
+        if path.is_dir():
+            raise self.error(f"{path}: this is a folder; expected a {self.name} file.")
         if not path.is_file():
             raise self.error(f"{path}: there is no such file.")
         try:

@@ -12,7 +12,10 @@ import pytest
 
 from polymodal.cli import main
 from polymodal.cli.app import VERBS
+from polymodal.cli.errors import WorkError
+from polymodal.cli.fit import save
 from polymodal.recipes import RECIPES
+from polymodal.training.result import TrainResult
 
 NAMES = [module.__name__.rpartition(".")[2] for module in VERBS]
 SOURCE = Path(__file__).parents[2] / "src"
@@ -59,6 +62,16 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         ("fit bundled:penguins --set bta=2", "Did you mean 'beta'?"),
         ("fit bundled:penguins --set beta", "key=value"),
         ("fit bundled:penguins --set latent_dim=3", "--latent-dim"),
+        ("fit bundled:penguins --set bogus=1", "Recipe mopoe has no setting 'bogus'."),
+        (
+            "fit bundled:penguins --set beta=abc",
+            "--set beta must be a number, such as 1; got abc.",
+        ),
+        ("fit bundled:penguins --set max_strata=2.5", "a whole number"),
+        ("fit bundled:penguins --recipe mmvae --set estimator=3", "a word"),
+        ("fit bundled:penguins --out file.txt/deep/model.pm", "file.txt is no folder"),
+        ("fit bundled:penguins --out .", "--out . is a folder; name a file."),
+        ("impute . bundled:penguins --out x.csv", ". is a folder; expected a model file"),
         ("fit bundled:penguins --latent-dim 0", "at least 1"),
         ("fit bundled:penguins --latent-dim many", "many"),
         ("fit bundled:penguins --precision 16", "bf16"),
@@ -87,6 +100,7 @@ def test_a_wrong_command_ends_in_2_with_one_sentence(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "file.txt").write_text("no folder")
     if command.startswith(("impute", "generate")) and "no.pm." not in said:
         (tmp_path / "no.pm").write_bytes(b"x")
     assert main(command.split()) == 2
@@ -96,6 +110,47 @@ def test_a_wrong_command_ends_in_2_with_one_sentence(
     assert err.startswith("polymodal: ")
     assert err.count("\n") == 1
     assert "Traceback" not in err
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs a folder nobody can write into")
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("fit bundled:penguins --out /proc/no/model.pm", "into the folder /proc ("),
+        ("fit bundled:penguins --run-dir /proc/no", "--run-dir /proc/no: nothing can be written"),
+        ("demo --out /proc/no", "into the folder /proc ("),
+        ("impute no.pm bundled:penguins --out /proc/no/x.csv", "into the folder /proc ("),
+    ],
+)
+def test_a_folder_nobody_can_write_into_is_refused_at_once(
+    command: str,
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "no.pm").write_bytes(b"x")
+    assert main(command.split()) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert said in err
+    assert err.count("\n") == 1
+    assert [file.name for file in tmp_path.iterdir()] == ["no.pm"]
+
+
+@pytest.mark.parametrize("run_dir", [None, Path("run")])
+def test_a_stopped_run_advises_resume_only_where_it_can(
+    run_dir: Path | None, tmp_path: Path
+) -> None:
+    class Stopped:
+        result_ = TrainResult("interrupted", "Stopped.", None, None, ())
+
+        def save(self, path: Path) -> None: ...
+
+    with pytest.raises(WorkError) as caught:
+        save(Stopped(), {"out": tmp_path / "m.pm", "run-dir": run_dir})
+    assert ("--resume" in str(caught.value)) == (run_dir is not None)
 
 
 def test_debug_shows_where(

@@ -46,12 +46,15 @@ def test_the_loss_falls_and_the_record_is_the_mean_over_rows():
     frozen = TrainSettings(epochs=1, batch_size=16, learning_rate=1e-12)
     with torch.no_grad():
         terms = model.loss(rows.x, rows.present, 0)
-    record = fit(model, rows, frozen).history[0]
+    once = fit(model, rows, frozen)
+    assert once.reason == "The one epoch is done."
+    record = once.history[0]
     assert record.loss == pytest.approx(terms.loss.mean().item(), rel=1e-5)
     assert record.parts["kl"] == pytest.approx(terms.parts["kl"].mean().item(), rel=1e-5)
     assert record.step == 4
     result = fit(model, rows, SHORT)
     assert result.status == "finished"
+    assert result.reason == "All 4 epochs are done."
     assert result.best_epoch == 3
     assert result.history[-1].loss < record.loss
 

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from polymodal.cli.arguments import Json, Seed
 from polymodal.cli.errors import CommandError, WorkError, check_known
+from polymodal.cli.inputs import check_folder
 from polymodal.cli.outputs import print_result, say
 from polymodal.cli.tables import frame_of, write_frame
 
@@ -36,6 +37,7 @@ def demo(
         raise CommandError(f"--seconds must be above 0, got {seconds}.")
     if out.exists() and not out.is_dir():
         raise CommandError(f"--out {out}: there is a file of that name; name a folder.")
+    check_folder(out, f"--out {out}")
     from polymodal.report.demo import run_demo
 
     done = run_demo(data, out, recipe=recipe, seconds=seconds, seed=seed, say=say, progress=True)
@@ -57,8 +59,8 @@ def demo(
     lines = [
         done.words,
         "",
-        f"The report: {done.report.resolve()}",
+        f"The report: {done.report}",
         f"The model:  {done.model_file}",
+        f"Filled in:  {filled}",
     ]
-    lines.append(f"Filled in:  {filled}")
     print_result(said, "\n".join(lines), json)

@@ -16,8 +16,8 @@ class WorkError(Exception):
     """The command was right and the work failed: exit code 1."""
 
 
-def check_known(got: str, known: Iterable[str], what: str) -> str:
-    """The name itself, if it is known.
+def check_known(got: str, known: Iterable[str], what: str, owner: str = "") -> str:
+    """The name itself, if it is known; ``owner`` says what should have had it.
 
     Raises:
         CommandError: If it is not, with the nearest name.
@@ -27,7 +27,8 @@ def check_known(got: str, known: Iterable[str], what: str) -> str:
         return got
     close = difflib.get_close_matches(got, names, n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
-    raise CommandError(f"No {what} {got!r}.{hint} Known: {', '.join(names)}.")
+    lead = f"{owner} has no" if owner else "No"
+    raise CommandError(f"{lead} {what} {got!r}.{hint} Known: {', '.join(names)}.")
 
 
 def one_line(text: str) -> str:

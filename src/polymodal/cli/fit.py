@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from polymodal.cli.arguments import Data, Json
 from polymodal.cli.config import parse_settings
 from polymodal.cli.errors import CommandError, WorkError, check_known
-from polymodal.cli.inputs import check_data, check_out, load_data, load_schema
+from polymodal.cli.inputs import check_data, check_folder, check_out, load_data, load_schema
 from polymodal.cli.outputs import count, print_result, say, write_text
 
 if TYPE_CHECKING:
@@ -92,10 +92,11 @@ def check_options(options: dict[str, Any], resume: bool) -> None:
 
     entry = RECIPES[check_known(options["recipe"], sorted(RECIPES), "recipe")]
     own = [name for name in entry.settings if name not in ("latent_dim", "private_dim")]
-    for name in options["set"]:
+    for name, value in options["set"].items():
         if name in ("latent_dim", "private_dim"):
             raise CommandError(f"--set {name}: use --{name.replace('_', '-')}.")
-        check_known(name, own, f"setting of recipe {entry.name}")
+        check_known(name, own, "setting", f"Recipe {entry.name}")
+        check_setting(name, value, entry.settings[name])
     for name, least in (("latent-dim", 1), ("private-dim", 0), ("epochs", 1), ("seed", 0)):
         value = options[name]
         if value is not None and value < least:
@@ -110,6 +111,36 @@ def check_options(options: dict[str, Any], resume: bool) -> None:
     if options["schema"] is not None and not options["schema"].is_file():
         raise CommandError(f"No schema file {options['schema']}.")
     check_out(options["out"], ())
+    if options["run-dir"] is not None:
+        check_folder(options["run-dir"], f"--run-dir {options['run-dir']}")
+
+
+def check_setting(name: str, value: object, default: object) -> None:
+    """Refuse a setting of another type than its default; where that is None, than a whole number.
+
+    Raises:
+        CommandError: If the type differs.
+    """
+    if isinstance(default, str):
+        fits, wanted = isinstance(value, str), "a word"
+    elif isinstance(default, float):
+        fits, wanted = isinstance(value, int | float), "a number"
+    else:
+        fits, wanted = isinstance(value, int) or value is default, "a whole number"
+    if not fits or isinstance(value, bool):
+        raise CommandError(
+            f"--set {name} must be {wanted}, such as {_such(default)}; got {value}."
+        )
+
+
+def _such(default: object) -> str:
+    return (
+        "1"
+        if default is None
+        else f"{default:.3g}"
+        if isinstance(default, float)
+        else f"{default}"
+    )
 
 
 def run_fit(options: dict[str, Any], resume: bool) -> tuple[MultimodalModel, int]:
@@ -153,10 +184,10 @@ def save(model: MultimodalModel, options: dict[str, Any]) -> None:
     if result.status == "diverged":
         raise WorkError(f"The run diverged. {result.reason} The last good weights are in {out}.")
     if result.status == "interrupted":
-        raise WorkError(
-            f"{result.reason} What was learned is in {out}; go on with: polymodal fit "
-            f"--config {resolved_path(out)} --resume"
-        )
+        hint = "with --run-dir FOLDER a run that was stopped can be gone on with."
+        if options["run-dir"] is not None:
+            hint = f"go on with: polymodal fit --config {resolved_path(out)} --resume"
+        raise WorkError(f"{result.reason} What was learned is in {out}; {hint}")
 
 
 def resolved_path(out: Path) -> Path:

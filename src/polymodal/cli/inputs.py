@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,8 +36,10 @@ def check_model(model: Path) -> Path:
     """The path itself, if there is a file.
 
     Raises:
-        CommandError: If there is none.
+        CommandError: If there is none, or it is a folder.
     """
+    if model.is_dir():
+        raise CommandError(f"{model} is a folder; expected a model file, as polymodal fit writes.")
     if not model.exists():
         raise CommandError(f"No model file {model}. `polymodal fit DATA --out {model}` makes one.")
     return model
@@ -46,14 +49,40 @@ def check_out(out: Path, suffixes: tuple[str, ...] = (".parquet", ".csv")) -> Pa
     """The path itself, if a file of that kind can be written there.
 
     Raises:
-        CommandError: If its suffix is none of those that can be written, or its folder is no
-            folder.
+        CommandError: If its suffix is none of those that can be written, or nothing can be
+            written into its folder.
     """
     if suffixes and out.suffix.lower() not in suffixes:
         raise CommandError(f"--out {out}: the name must end in {' or '.join(suffixes)}.")
-    if out.parent.exists() and not out.parent.is_dir():
-        raise CommandError(f"--out {out}: {out.parent} is no folder.")
+    check_folder(out.parent, f"--out {out}")
+    if out.is_dir():
+        raise CommandError(f"--out {out} is a folder; name a file.")
     return out
+
+
+def check_folder(folder: Path, option: str) -> Path:
+    """The path itself, if files can be written into it, or into a folder made there.
+
+    Arguments:
+        folder: The folder, which need not exist.
+        option: The option that named it, for the error.
+
+    Raises:
+        CommandError: If nothing can be written there.
+    """
+    here = folder
+    try:
+        while not (here.exists() or here.is_symlink()) and here != here.parent:
+            here = here.parent
+        if not here.is_dir():
+            raise CommandError(f"{option}: {here} is no folder.")
+        with tempfile.TemporaryDirectory(prefix=".polymodal-", dir=here):
+            pass
+    except OSError as error:
+        raise CommandError(
+            f"{option}: nothing can be written into the folder {here} ({error.strerror})."
+        ) from error
+    return folder
 
 
 def load_model(model: Path) -> MultimodalModel:

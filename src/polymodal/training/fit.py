@@ -151,7 +151,8 @@ class _Run:
     def _ended(self) -> tuple[Status, str] | None:
         state, patience = self.state, self.settings.patience
         if state.epoch >= self.settings.epochs:
-            return "finished", f"All {self.settings.epochs} epochs are done."
+            n = self.settings.epochs
+            return "finished", f"All {n} epochs are done." if n > 1 else "The one epoch is done."
         limit, spent = self.settings.max_seconds, sum(past.seconds for past in state.history)
         # An epoch that would end beyond the limit is not begun.
         if limit is not None and state.history and spent + state.history[-1].seconds > limit:
