@@ -166,18 +166,20 @@ def fit_within(
 ) -> MultimodalModel:
     """Fit for as many epochs as the time allows, so that the learning rate can fall to its end.
 
-    An epoch is tried first to see what it costs; a part of the time is left for slower ones.
+    Two epochs are tried first to see what one costs (the first also pays for starting up); a part
+    of the time is left for slower ones.
     """
-    probe = MultimodalModel(recipe=recipe, seed=seed, epochs=1, progress=False).fit(data)
-    cost = max(probe.result_.history[0].seconds, 1e-6) if probe.result_.history else seconds
+    probe = MultimodalModel(recipe=recipe, seed=seed, epochs=2, progress=False).fit(data)
+    tried = [past.seconds for past in probe.result_.history]
+    cost = max(min(tried), 1e-6) if tried else seconds
     usual = usual_epochs(probe.n_rows_, usual_batch_size(probe.n_rows_))
-    epochs = max(1, min(usual, int(0.85 * (seconds - cost) / cost)))
+    epochs = max(1, min(usual, int(0.85 * (seconds - sum(tried)) / cost)))
     model = MultimodalModel(
         recipe=recipe,
         seed=seed,
         epochs=epochs,
         progress=progress,
-        max_seconds=max(seconds - cost, 0.1),
+        max_seconds=max(seconds - sum(tried), 0.1),
     )
     return model.fit(data)
 
