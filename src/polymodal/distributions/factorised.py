@@ -49,9 +49,10 @@ class LocationScale(Observed):
 
     def _log_prob(self, value: Tensor, cells: Tensor | None) -> Tensor:
         n = len(self.event_shape)
-        shape = torch.broadcast_shapes(self.loc.shape, value.shape)
-        loc = self.loc if self.loc.shape == shape else self.loc.expand(shape)
-        distance = self._distance(loc, value.expand(shape))
+        loc = self.loc
+        if loc.shape != value.shape:
+            loc, value = torch.broadcast_tensors(loc, value)
+        distance = self._distance(loc, value)
         if cells is not None:
             distance = torch.where(cells, distance, 0)
         unit, norm = self._unit(), self._norm()

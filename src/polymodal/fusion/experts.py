@@ -82,7 +82,9 @@ def precisions(experts: Experts) -> tuple[Tensor, Tensor]:
     if bool(on.all()):
         precision = experts.scale.square().reciprocal()
         weighted = precision * experts.loc
-        shape = torch.broadcast_shapes(on.shape, precision.shape)
+        if on.shape[:-1] == precision.shape[:-1]:
+            return precision, weighted
+        shape = (*on.shape[:-1], precision.shape[-1])
         return precision.expand(shape), weighted.expand(shape)
     # Before any arithmetic: the gradient of a reciprocal of NaN is NaN even where it is not used.
     zero = experts.scale.new_zeros(())

@@ -28,7 +28,7 @@ class MixtureOfExperts(Fusion):
 
     def _fuse(self, experts: Experts) -> Strata:
         on = experts.on
-        shape = torch.broadcast_shapes(experts.loc.shape, (*on.shape, 1))
+        shape = (*on.shape, experts.loc.shape[-1])
         loc, scale = experts.loc.expand(shape), experts.scale.expand(shape)
         if not bool(on.all()):
             # A stratum without weight keeps no trace of its values, in either pass.
