@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from polymodal.distributions.diagonal import Diagonal, Family
+from polymodal.distributions.diagonal import Family
 from polymodal.distributions.strata import Strata
 
 
@@ -113,11 +113,10 @@ def anchored(strata: Strata, empty: Tensor) -> Strata:
     if not bool(empty.any()):
         return strata
     here = empty.unsqueeze(-1)
-    anchor = Diagonal(torch.zeros_like(strata.loc), torch.ones_like(strata.scale))
     uniform = torch.full_like(strata.log_weights, -math.log(strata.n_strata))
     return Strata(
-        torch.where(here, anchor.loc, strata.loc),
-        torch.where(here, anchor.scale, strata.scale),
+        torch.where(here, torch.zeros_like(strata.loc), strata.loc),
+        torch.where(here, torch.ones_like(strata.scale), strata.scale),
         torch.where(empty, uniform, strata.log_weights),
         strata.family,
     )

@@ -65,6 +65,18 @@ def reconstruction_parts(log_p: Mapping[str, Tensor], weights: Tensor) -> dict[s
         }
 
 
+def closed_form_kl(q: Strata, prior: Distribution) -> Tensor | None:
+    """KL(q_s || p) of every stratum and dimension in nats, ``(S, ..., B, D)``.
+
+    None where prior and posterior are not of one family, so that there is no closed form.
+    """
+    if not isinstance(prior, Diagonal) or prior.family != q.family:
+        return None
+    if prior.is_standard:
+        return standard_kl(q.loc, q.scale, q.family)
+    return diagonal_kl(q.loc, q.scale, prior.loc, prior.scale, q.family)
+
+
 def stratum_kl(
     q: Strata, prior: Distribution, z: Tensor | None = None, free_bits: float = 0.0
 ) -> Tensor:
@@ -82,11 +94,8 @@ def stratum_kl(
     Raises:
         ValueError: If ``free_bits`` is asked of a prior without closed form.
     """
-    if isinstance(prior, Diagonal) and prior.family == q.family:
-        if prior.is_standard:
-            each = standard_kl(q.loc, q.scale, q.family)
-        else:
-            each = diagonal_kl(q.loc, q.scale, prior.loc, prior.scale, q.family)
+    each = closed_form_kl(q, prior)
+    if each is not None:
         return (each.clamp(min=free_bits) if free_bits else each).sum(-1)
     if free_bits:
         raise ValueError("free_bits needs a prior and a posterior of one family.")

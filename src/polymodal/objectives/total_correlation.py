@@ -18,13 +18,19 @@ References:
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from polymodal.distributions.diagonal import Diagonal, diagonal_kl
+from polymodal.distributions.diagonal import diagonal_kl
 from polymodal.distributions.strata import Strata
 from polymodal.model import MultimodalVAE
-from polymodal.objectives.pieces import at_step, checked_weight, reconstruction_parts, weighted_sum
+from polymodal.objectives.pieces import (
+    at_step,
+    checked_weight,
+    closed_form_kl,
+    reconstruction_parts,
+    weighted_sum,
+)
 from polymodal.objectives.schedules import Schedule
 from polymodal.posteriors.fused import FusedPosterior
 from polymodal.typing import Batch, Present, Terms
@@ -71,16 +77,16 @@ class TotalCorrelation(nn.Module):
         return Terms(loss, parts)
 
 
-def split_kl(q: Strata, prior: Distribution, shared: int) -> tuple:
+def split_kl(q: Strata, prior: Distribution, shared: int) -> tuple[Tensor, Tensor]:
     """KL of the shared block and of the private blocks, each ``(B,)``, of a one-stratum posterior.
 
     Raises:
         ValueError: If there is no closed form.
     """
-    if not isinstance(prior, Diagonal) or prior.family != q.family or q.n_strata != 1:
+    each = closed_form_kl(q, prior)
+    if each is None or q.n_strata != 1:
         raise ValueError(
             "TotalCorrelation needs one stratum and a standard prior of the posterior's family, "
             f"got {q.n_strata} strata and {type(prior).__name__}."
         )
-    each = diagonal_kl(q.loc[0], q.scale[0], prior.loc, prior.scale, q.family)
-    return each[..., :shared].sum(-1), each[..., shared:].sum(-1)
+    return each[0, ..., :shared].sum(-1), each[0, ..., shared:].sum(-1)

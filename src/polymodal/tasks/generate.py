@@ -11,8 +11,8 @@ from polymodal.data.tensors import Tensors
 from polymodal.distributions.factorised import LocationScale
 from polymodal.distributions.observed import Observed
 from polymodal.model import LatentModel
-from polymodal.random import seeded
 from polymodal.tasks.answer import chunks
+from polymodal.tasks.asking import asking
 
 Values = Literal["auto", "mean", "sample"]
 
@@ -41,17 +41,12 @@ def generate(
         raise ValueError(f"n must be at least 1, got {n}.")
     if values not in ("auto", "mean", "sample"):
         raise ValueError(f"values must be 'auto', 'mean' or 'sample', got {values!r}.")
-    was_training = model.training
-    model.eval()
     made: dict[str, list[Tensor]] = {name: [] for name in model.names}
-    try:
-        with seeded(seed):
-            z = model.prior().sample((n,))
-            for rows in chunks(n, 1, z.device):
-                for name, p in model.decode(z[rows], model.names).items():
-                    made[name].append(_value(model, name, p, values))
-    finally:
-        model.train(was_training)
+    with asking(model, seed):
+        z = model.prior().sample((n,))
+        for rows in chunks(n, 1, z.device):
+            for name, p in model.decode(z[rows], model.names).items():
+                made[name].append(_value(model, name, p, values))
     return {name: torch.cat(parts) for name, parts in made.items()}
 
 
@@ -68,14 +63,9 @@ def embed(model: LatentModel, source: Tensors) -> Tensor:
 
     The same for the same rows: a posterior that draws its strata draws them from a fixed seed.
     """
-    was_training = model.training
-    model.eval()
-    try:
-        with seeded(0):
-            pieces = [
-                model.posterior(*source.gather(rows)).mean
-                for rows in chunks(len(source), 4, source.device)
-            ]
-    finally:
-        model.train(was_training)
+    with asking(model, seed=0):
+        pieces = [
+            model.posterior(*source.gather(rows)).mean
+            for rows in chunks(len(source), 4, source.device)
+        ]
     return torch.cat(pieces)

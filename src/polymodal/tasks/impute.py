@@ -10,8 +10,8 @@ from torch import Tensor
 
 from polymodal.data.tensors import Tensors
 from polymodal.model import LatentModel
-from polymodal.random import seeded
 from polymodal.tasks.answer import Answer, answer, chunks, enough_proposals
+from polymodal.tasks.asking import asking
 from polymodal.typing import rows_present
 
 
@@ -75,21 +75,16 @@ def impute(
     rows_missing = torch.stack([rows_present(mask) for mask in missing.values()]).any(0)
     wanted = torch.arange(n_rows, device=device)[rows_missing]
     copies = enough_proposals(draws, proposals)
-    was_training = model.training
-    model.eval()
-    try:
-        with seeded(seed):
-            for piece in chunks(len(wanted), copies, device):
-                rows = wanted[piece]
-                x, present = source.gather(rows)
-                said = answer(model, x, present, names, draws=draws, proposals=proposals)
-                for name in names:
-                    _fill(result, name, rows, missing[name][rows], said)
-                result.ess[rows] = said.ess.to(result.ess.dtype)
-                if on_rows is not None:
-                    on_rows(len(rows))
-    finally:
-        model.train(was_training)
+    with asking(model, seed):
+        for piece in chunks(len(wanted), copies, device):
+            rows = wanted[piece]
+            x, present = source.gather(rows)
+            said = answer(model, x, present, names, draws=draws, proposals=proposals)
+            for name in names:
+                _fill(result, name, rows, missing[name][rows], said)
+            result.ess[rows] = said.ess.to(result.ess.dtype)
+            if on_rows is not None:
+                on_rows(len(rows))
     return result
 
 

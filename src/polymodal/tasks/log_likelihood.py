@@ -23,8 +23,8 @@ from torch import Tensor
 from polymodal.data.tensors import Tensors
 from polymodal.distributions.strata import Strata
 from polymodal.model import LatentModel
-from polymodal.random import seeded
 from polymodal.tasks.answer import chunks
+from polymodal.tasks.asking import asking
 from polymodal.typing import Batch, Present, rows_present
 
 
@@ -60,14 +60,9 @@ def log_likelihood(
     """
     if samples < 1:
         raise ValueError(f"samples must be at least 1, got {samples}.")
-    was_training = model.training
-    model.eval()
-    pieces = []
-    try:
-        with seeded(seed):
-            for rows in chunks(len(source), samples, source.device):
-                x, present = source.gather(rows)
-                pieces.append(batch_log_likelihood(model, x, present, samples))
-    finally:
-        model.train(was_training)
+    with asking(model, seed):
+        pieces = [
+            batch_log_likelihood(model, *source.gather(rows), samples)
+            for rows in chunks(len(source), samples, source.device)
+        ]
     return torch.cat(pieces)
