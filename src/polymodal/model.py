@@ -68,6 +68,12 @@ class LatentModel(nn.Module, abc.ABC):
     def loss(self, x: Batch, present: Present, step: int) -> Terms:
         """The training objective, one value a row in nats."""
 
+    def check_names(self, names: Iterable[str]) -> None:
+        """Raise a ValueError that names the first that is not a modality of the model."""
+        for name in names:
+            if name not in self.names:
+                raise ValueError(f"no modality {name!r}; the model knows {', '.join(self.names)}.")
+
     def calibrate(self, name: str, z: Tensor, value: Tensor, mask: Tensor) -> None:
         """Let a likelihood measure its scale on values that were hidden from ``z (K, B, D)``."""
         self.likelihood(name).calibrate(self.decode(z, (name,))[name], value, mask)
@@ -148,10 +154,10 @@ class MultimodalVAE(LatentModel):
         Raises:
             ValueError: If a name is not a modality of the model.
         """
+        names = tuple(names)
+        self.check_names(names)
         decoded = {}
         for name in names:
-            if name not in self._index:
-                raise ValueError(f"no modality {name!r}; the model knows {', '.join(self.names)}.")
             read = self.layout.select(z, name)
             out = self.decoders[self._index[name]](read.reshape(-1, read.shape[-1]))
             out = out.reshape(*z.shape[:-1], *out.shape[1:])

@@ -89,9 +89,7 @@ def impute(
 
 
 def _check(model: LatentModel, names: Sequence[str], draws: int, proposals: int) -> None:
-    for name in names:
-        if name not in model.names:
-            raise ValueError(f"no modality {name!r}; the model knows {', '.join(model.names)}.")
+    model.check_names(names)
     if len(set(names)) < len(names) or not names:
         raise ValueError(f"impute: names must name each modality once, got {list(names)}.")
     if draws < 0 or proposals < 0:

@@ -43,9 +43,7 @@ def translate(
     if not to:
         raise ValueError(f"nothing to translate to; name some of {', '.join(model.names)}.")
     given = tuple(given if given is not None else (n for n in source.present if n not in to))
-    for name in (*to, *given):
-        if name not in model.names:
-            raise ValueError(f"no modality {name!r}; the model knows {', '.join(model.names)}.")
+    model.check_names((*to, *given))
     absent = [name for name in given if name not in source.present]
     if absent or not given:
         raise ValueError(
