@@ -92,7 +92,7 @@ def test_a_table_that_would_take_the_name_of_another_modality_gets_a_free_one() 
         (lambda s: s.set("age", kind="cuont"), "Did you mean 'count'"),
         (lambda s: s.set("age", kind="number", levels=["a"]), "has no levels"),
         (lambda s: s.set("age", kind="count", tokens=3), "`tokens` does not fit a count"),
-        (lambda s: s.set("note", size=(3, 3)), "belongs to kinds image and vector"),
+        (lambda s: s.set("note", size=(3, 3)), "belongs to kinds image, vector"),
         (lambda s: s.set("note", tokens=1), "at least 2"),
         (lambda s: s.set("photo", size=(3,)), r"\[height, width\]"),
         (lambda s: s.set("photo", mode="CMYK"), "mode must be L"),

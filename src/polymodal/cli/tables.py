@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+TAG_SEPARATOR = "|"
+"""What stands between the tags of a set in a CSV."""
+
+
 def frame_of(result: object) -> pd.DataFrame:
     """A frame of what a task returned: a frame already, or a dictionary of modalities' values.
 
@@ -70,6 +74,9 @@ def write_frame(
             else:
                 frame[column], more = _picture_files(frame[column], str(column), path, base)
                 files += more
+        elif isinstance(sample, list | tuple) and _hold_words(frame[column]):
+            sets = _each(frame[column], list)
+            frame[column] = sets if parquet else _each(sets, TAG_SEPARATOR.join)
         elif isinstance(sample, np.ndarray | list | tuple):
             numbers = _each(frame[column], lambda v: np.asarray(v, dtype=np.float64).tolist())
             frame[column] = numbers if parquet else _each(numbers, json.dumps)
@@ -79,6 +86,11 @@ def write_frame(
         else:
             frame.to_csv(part, index=False)
     return files
+
+
+def _hold_words(values: Iterable[Any]) -> bool:
+    """Whether the lists of a column are sets of tags."""
+    return any(isinstance(one, str) for v in values if isinstance(v, list | tuple) for one in v)
 
 
 def is_picture(value: object) -> bool:

@@ -11,8 +11,10 @@ from torch import Tensor
 
 from polymodal.data.codec_arrays import ImageCodec, VectorCodec
 from polymodal.data.codec_table import NOTHING_KNOWN, TableCodec
+from polymodal.data.codec_tags import TagsCodec
 from polymodal.data.codec_text import TextCodec
 from polymodal.data.dataset import MultimodalData
+from polymodal.data.kinds import CELLWISE
 from polymodal.data.names import Raw, nearest
 from polymodal.data.schema import ModalityKind, ModalitySpec, Schema
 from polymodal.data.tensors import Tensors
@@ -21,12 +23,13 @@ from polymodal.typing import Batch, Column, Present
 if TYPE_CHECKING:
     from pandas import Index
 
-ModalityCodec = TableCodec | VectorCodec | ImageCodec | TextCodec
-_CODECS: dict[str, type[TableCodec | VectorCodec | ImageCodec | TextCodec]] = {
+ModalityCodec = TableCodec | VectorCodec | ImageCodec | TextCodec | TagsCodec
+_CODECS: dict[str, type[ModalityCodec]] = {
     "table": TableCodec,
     "vector": VectorCodec,
     "image": ImageCodec,
     "text": TextCodec,
+    "tags": TagsCodec,
 }
 FORMAT = 1
 
@@ -78,11 +81,11 @@ class DataCodec:
         return self.schema.names
 
     def kind(self, name: str) -> ModalityKind:
-        """``table``, ``image``, ``text`` or ``vector``."""
+        """``table``, ``image``, ``text``, ``vector`` or another kind of the schema."""
         return self.schema[name].kind
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """Shape of one row's tensor: (P,), (C, H, W) or (T,)."""
+        """Shape of one row's tensor: (P,), (C, H, W), (T,) or (V,)."""
         return self._codec(name).shape
 
     def columns(self, name: str) -> tuple[Column, ...]:
@@ -130,7 +133,7 @@ class DataCodec:
     def _absent(self, name: str, n_rows: int) -> tuple[Tensor, Tensor]:
         kind, shape = self.kind(name), self.shape(name)
         dtype = torch.int64 if kind == "text" else torch.float32
-        cells = (n_rows, *shape) if kind in ("table", "vector") else (n_rows,)
+        cells = (n_rows, *shape) if kind in ("table", *CELLWISE) else (n_rows,)
         return torch.zeros(n_rows, *shape, dtype=dtype), torch.zeros(cells, dtype=torch.bool)
 
     def decode(self, name: str, values: Tensor, index: Index | None = None) -> Raw:
@@ -222,7 +225,9 @@ def _where(data: MultimodalData, name: str) -> str:
 
 
 def _completed(spec: ModalitySpec, codec: ModalityCodec) -> ModalitySpec:
-    """The specification with the levels that were learned."""
+    """The specification with what was learned, as far as a schema says it."""
+    if isinstance(codec, TagsCodec):
+        return codec.complete(spec)
     if not isinstance(codec, TableCodec):
         return spec
     columns = tuple(

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from polymodal.data.extract import Extracted, extract
-from polymodal.data.names import Raw, nearest
+from polymodal.data.kinds import CELLWISE
+from polymodal.data.names import Raw, nearest, objects
 from polymodal.data.rows import RowIndex, Rows
 from polymodal.data.schema import Schema
 
@@ -120,7 +121,9 @@ class MultimodalData:
 
         Returns:
             A frame for a table (nothing where absent), an array (N, P) for a vector, the array
-            that came in or an array of N PIL images for images, an array of N strings for texts;
+            that came in or an array of N PIL images for images, an array of N strings for texts,
+            for series an array (N, T) or (N, C, T), for sounds the array that came in or N arrays
+            of samples, for tags the array that came in or N tuples of strings;
             None where an object is absent. Shared with the data: copy before changing.
         """
         spec = self._known(name)
@@ -129,7 +132,7 @@ class MultimodalData:
         return self._values[name]
 
     def present(self, name: str) -> np.ndarray:
-        """What is there of one modality: bool, (N, P) for tables and vectors, else (N,)."""
+        """What is there of one modality: bool, (N, P) for tables, vectors and series, else (N,)."""
         self._known(name)
         return self._present[name]
 
@@ -232,7 +235,7 @@ class MultimodalData:
                 rows = rows.with_values(name, spec, None, new, np.zeros(0, dtype=bool))
                 there[name] = rows.table(name, spec).notna().to_numpy(dtype=bool)
                 continue
-            new = np.asarray(new) if spec.kind == "vector" else _as_array(new)
+            new = np.asarray(new) if spec.kind in CELLWISE else _as_array(new)
             mask = _what_is_there(new, spec.kind) if mask is None else np.asarray(mask)
             rows = rows.with_values(name, spec, kept.get(name), new, mask)
             kept[name], there[name] = new, mask
@@ -286,7 +289,8 @@ def _missing(there: Raw) -> float:
 
 def _same_layout(one: Raw, other: Raw) -> bool:
     return all(
-        getattr(one, key) == getattr(other, key) for key in ("kind", "sources", "mode", "size")
+        getattr(one, key) == getattr(other, key)
+        for key in ("kind", "sources", "mode", "size", "rate")
     )
 
 
@@ -294,13 +298,12 @@ def _as_array(values: Raw) -> np.ndarray:
     """An array as it is; a list of objects as an array of objects, never stacked."""
     if isinstance(values, np.ndarray):
         return values
-    array = np.full(len(values), None, dtype=object)
-    array[:] = list(values)
-    return array
+    return objects(values)
 
 
 def _what_is_there(values: np.ndarray, kind: str) -> np.ndarray:
-    if kind == "vector":
+    if kind in CELLWISE:
+        values = values.reshape(len(values), -1)
         return ~np.isnan(values) if values.dtype.kind == "f" else np.ones(values.shape, dtype=bool)
     if values.dtype == object:
         return np.fromiter((one is not None for one in values), dtype=bool, count=len(values))

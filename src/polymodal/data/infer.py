@@ -9,7 +9,8 @@ pandas categories       ordinal if ordered, else category
 dates                   number (days since 1970)
 strings                 an image if they are names of pictures that exist; text if they have three
                         words on average and more than 20 (in short tables: half the rows)
-                        different ones; category up to 50 levels, or up to 1,000 if each comes
+                        different ones; tags if ``|`` or ``;`` parts words that come again in
+                        other rows; category up to 50 levels, or up to 1,000 if each comes
                         twice on average; else left out (names, keys)
 whole numbers           left out if they count the rows; category up to 2 levels; ordinal up to
                         7 if each comes twice on average; count if the smallest is between 0 and
@@ -17,7 +18,8 @@ whole numbers           left out if they count the rows; category up to 2 levels
                         more; else ordinal up to 20; else as other numbers
 other numbers           positive if above 0 with a long tail (skewness above 1, less in
                         logarithms), else number
-lists, 1-D arrays       vector, if all have one length
+lists, 1-D arrays       vector, if all have one length; tags if they hold strings
+sets of strings         tags
 pictures                image (PIL, bytes that PIL opens, uint8 arrays of 2 or 3 axes)
 anything else           left out
 ======================  ===========================================================================
@@ -34,6 +36,7 @@ from polymodal.data.cells import is_date, numbers
 from polymodal.data.images import describe_images, holds_images
 from polymodal.data.names import Raw, free_name
 from polymodal.data.schema import DEFAULT_TOKENS, ColumnSpec, Level, ModalitySpec, Schema
+from polymodal.data.tags import are_sets_of_strings, guess_separator
 from polymodal.typing import ColumnKind
 
 if TYPE_CHECKING:
@@ -112,6 +115,8 @@ def infer_column(
     if pd.api.types.is_numeric_dtype(dtype):
         return _numeric(column, name, leave_out)
     first = known.iloc[0]
+    if are_sets_of_strings(known.tolist()):
+        return ModalitySpec("tags", column=name)
     if isinstance(first, list | tuple | np.ndarray) and np.ndim(first) == 1:
         return _vector(known, name)
     sample = known.iloc[:_LOOKED_AT].tolist()
@@ -146,6 +151,9 @@ def _sorted_levels(known: Series, name: str) -> tuple[Level, ...]:
 
 def _strings(known: Series, name: str, leave_out: bool) -> ColumnSpec | ModalitySpec:
     n_rows, n_levels = len(known), known.nunique()
+    separator = guess_separator(known.iloc[:1000].tolist())
+    if separator is not None:
+        return ModalitySpec("tags", column=name, separator=separator)
     words = known.iloc[:1000].str.split().str.len().mean()
     if words >= 3 and n_levels > min(FEW, n_rows / 2):
         return ModalitySpec("text", column=name, tokens=DEFAULT_TOKENS)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from polymodal.data.cells import emptied
+from polymodal.data.kinds import CELLWISE
 from polymodal.data.names import Raw, nearest
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def _cells_that_may_go(
     known: dict[str, tuple[str, ...]] = {
         name: data.schema[name].sources for name in data.names if data.schema[name].kind == "table"
     }
-    vectors = [name for name in data.names if data.schema[name].kind == "vector"]
+    vectors = [name for name in data.names if data.schema[name].kind in CELLWISE]
     if columns is None:
         return {name: np.ones(len(own), dtype=bool) for name, own in known.items() if len(own) > 1}
     every = [column for own in known.values() for column in own]
@@ -131,6 +132,8 @@ def _emptied(data: MultimodalData, name: str, present: np.ndarray) -> Raw:
             {c: emptied(values[c], present[:, i]) for i, c in enumerate(values.columns)}, axis=1
         )
     values = values.copy()
+    if data.schema[name].kind in CELLWISE:
+        present = present.reshape(values.shape)
     if values.dtype == object:
         values[~present] = None
     else:

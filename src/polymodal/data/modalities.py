@@ -16,6 +16,7 @@ from torch import nn
 
 from polymodal.data.codec import DataCodec
 from polymodal.likelihoods.base import Likelihood
+from polymodal.likelihoods.discrete import BernoulliLikelihood
 from polymodal.likelihoods.location_scale import GaussianLikelihood, LaplaceLikelihood
 from polymodal.likelihoods.mixed import MixedLikelihood
 from polymodal.likelihoods.tokens import AutoregressiveTextLikelihood, TokenLikelihood
@@ -100,7 +101,7 @@ def modalities_of(codec: DataCodec, settings: NetworkSettings | None = None) -> 
     parts = {name: _PARTS[codec.kind(name)](codec, name, settings) for name in codec.names}
     weights = balanced_weights(
         {name: likelihood.dims for name, (_, _, likelihood) in parts.items()},
-        {name for name in codec.names if codec.kind(name) in ("table", "text")},
+        {name for name in codec.names if codec.kind(name) in _WEIGHTED},
         settings.balance,
     )
     return [
@@ -168,6 +169,13 @@ def _image(codec: DataCodec, name: str, settings: NetworkSettings) -> Parts:
     return make[0](shape), partial(make[1], shape=likelihood.parameter_shape), likelihood
 
 
+def _tags(codec: DataCodec, name: str, settings: NetworkSettings) -> Parts:
+    (tags,) = codec.shape(name)
+    likelihood = BernoulliLikelihood(tags)
+    encoder = MLPEncoder(tags, settings.hidden, dropout=settings.dropout)
+    return encoder, _mlp_decoder(likelihood, settings), likelihood
+
+
 def _text(codec: DataCodec, name: str, settings: NetworkSettings) -> Parts:
     length, words, width = codec.length(name), codec.vocabulary_size(name), settings.text_width
     encoder = TextEncoder(length, words, width)
@@ -190,4 +198,7 @@ _PARTS: dict[str, Callable[[DataCodec, str, NetworkSettings], Parts]] = {
     "vector": _vector,
     "image": _image,
     "text": _text,
+    "tags": _tags,
 }
+_WEIGHTED = ("table", "text", "tags")
+"""Kinds with values that learn no scale of their own."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any
+
+import numpy as np
 
 Raw = Any
 """Raw values, or one, as the caller has them: of any type."""
@@ -23,6 +25,20 @@ def nearest(name: object, known: Collection[str]) -> str:
     shown = ", ".join(repr(one) for one in list(known)[:12])
     more = f" and {len(known) - 12} more" if len(known) > 12 else ""
     return f" Known: {shown or 'none'}{more}."
+
+
+def objects(values: Iterable[Any]) -> np.ndarray:
+    """Values as an array of objects (N,), never stacked, whatever each is.
+
+    Example:
+        >>> objects([["a"], ["b"], None]).shape
+        (3,)
+    """
+    held = list(values)
+    array = np.empty(len(held), dtype=object)
+    for place, one in enumerate(held):
+        array[place] = one
+    return array
 
 
 def free_name(wanted: str, taken: Collection[str]) -> str:

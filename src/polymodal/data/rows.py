@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from polymodal.data.cells import emptied
-from polymodal.data.names import Raw, nearest
+from polymodal.data.kinds import CELLWISE
+from polymodal.data.names import Raw, nearest, objects
 from polymodal.data.png import as_bytes_like
 from polymodal.data.schema import ModalitySpec, Schema
 
@@ -165,15 +166,13 @@ class FrameRows(Rows):
                 frame[self._labels.get(column, column)] = new[column].array
             return FrameRows(frame, self.origin, self.base)
         label = self._labels.get(spec.sources[0], spec.sources[0])
-        cells = np.full(len(self), None, dtype=object)
-        if spec.kind == "vector":
-            for row in np.flatnonzero(present.any(1)):
-                cells[row] = new[row]
-        else:
-            cells[:] = list(new)
+        cells = objects(new)
         same = np.zeros(len(self), dtype=bool)
-        if spec.kind == "vector" and old is not None:
-            same = ((new == old) | (np.isnan(new) & np.isnan(old))).all(1)
+        if spec.kind in CELLWISE:
+            cells[~present.any(1)] = None
+            if old is not None:
+                equal = (new == old) | (np.isnan(new) & np.isnan(old))
+                same = equal.reshape(len(self), -1).all(1)
         elif old is not None:
             # the very picture that was decoded from a path stands for that path
             same = np.fromiter((a is b for a, b in zip(new, old, strict=True)), dtype=bool)

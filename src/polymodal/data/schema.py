@@ -11,12 +11,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, get_args
 
+from polymodal.data.kinds import OWNERS, SIZES, check_settings
 from polymodal.data.names import free_name, nearest
 from polymodal.typing import COLUMN_KINDS, ColumnKind
 
-ModalityKind = Literal["table", "image", "text", "vector"]
+ModalityKind = Literal[
+    "table", "image", "text", "vector", "embedding", "series", "audio", "tags"
+]  # fmt: skip
 MODALITY_KINDS: tuple[str, ...] = get_args(ModalityKind)
-KINDS: tuple[str, ...] = (*COLUMN_KINDS, "image", "text", "vector")
+KINDS: tuple[str, ...] = (*COLUMN_KINDS, *MODALITY_KINDS[1:])
 """What a column may be: a kind of a table's column, or a modality of its own."""
 
 IMAGE_MODES = {"L": 1, "RGB": 3}
@@ -83,12 +86,21 @@ class ModalitySpec:
     """One modality.
 
     Arguments:
-        kind: ``table``, ``image``, ``text`` or ``vector``.
+        kind: ``table``, ``image``, ``text``, ``vector``, ``embedding``, ``series``, ``audio`` or
+            ``tags``.
         columns: The columns of a table.
         column: For the other kinds: the frame's column or the array's name with the raw values.
         mode: Images: ``L`` (grey) or ``RGB``.
-        size: Images: (height, width) in pixels. Vectors: how many numbers.
+        size: Images: (height, width) in pixels. Vectors and embeddings: how many numbers. Series:
+            (channels, times). Audio: (mel bands, frames).
         tokens: Texts: most tokens of a row that are kept, the end token counted.
+        levels: Tags: the vocabulary in its order; None takes it from the training rows.
+        separator: Tags written as one string: what stands between two.
+        min_count: Tags: in how many training rows a tag must stand to be learned.
+        unseen: Tags: ``drop`` unknown ones with a warning, or ``refuse`` them.
+        likelihood: Series: ``negative_binomial`` or ``poisson`` of counts, or ``gaussian``.
+        rate: Audio: samples a second.
+        n_fft, hop: Audio: samples of a window and from one to the next.
         missing: Share of rows that have nothing of it, where known; not compared, not saved.
     """
 
@@ -98,6 +110,14 @@ class ModalitySpec:
     mode: str | None = None
     size: tuple[int, int] | int | None = None
     tokens: int | None = None
+    levels: tuple[str, ...] | None = None
+    separator: str | None = None
+    min_count: int | None = None
+    unseen: str | None = None
+    likelihood: str | None = None
+    rate: int | None = None
+    n_fft: int | None = None
+    hop: int | None = None
     missing: float | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
@@ -113,7 +133,7 @@ class ModalitySpec:
                 f"a modality of kind {self.kind} needs `column`, the name of the column or array "
                 f"that has it; got {self.column!r}."
             )
-        for name, owner in (("mode", "image"), ("tokens", "text")):
+        for name, owner in (("mode", "image"), ("tokens", "text"), *OWNERS):
             if getattr(self, name) is not None and self.kind != owner:
                 raise ValueError(f"`{name}` belongs to kind {owner}, not to {self.kind}.")
         if self.columns and self.kind != "table":
@@ -141,11 +161,16 @@ class ModalitySpec:
                         f"an image's size must be [height, width] in pixels, got {self.size!r}."
                     )
                 object.__setattr__(self, "size", pair)
-        elif self.kind == "vector":
+        elif self.kind in ("vector", "embedding"):
             if self.size is not None and not _is_size(self.size):
                 raise ValueError(f"a vector's size must be a number of values, got {self.size!r}.")
-        elif self.size is not None:
-            raise ValueError(f"`size` belongs to kinds image and vector, not to {self.kind}.")
+        elif self.size is not None and self.kind not in SIZES:
+            raise ValueError(
+                f"`size` belongs to kinds image, vector, embedding, series and audio, not to "
+                f"{self.kind}."
+            )
+        for key, value in check_settings(self).items():
+            object.__setattr__(self, key, value)
         if self.tokens is not None and (not _is_size(self.tokens) or self.tokens < 2):
             raise ValueError(f"tokens must be a whole number of at least 2, got {self.tokens!r}.")
 
@@ -229,20 +254,23 @@ class Schema:
         mode: str | None = None,
         size: Sequence[int] | int | None = None,
         tokens: int | None = None,
+        **more: object,
     ) -> Schema:
         """A new schema in which one column is something else.
 
         Arguments:
             name: The column (one that is ignored too, which brings it back).
             kind: Its new kind: ``number``, ``positive``, ``count``, ``ordinal``, ``category``,
-                ``image``, ``text`` or ``vector``; None leaves it.
+                ``image``, ``text``, ``vector``, ``embedding``, ``series``, ``audio`` or ``tags``;
+                None leaves it.
             modality: The modality it goes to; a scalar column joins or opens a table of that
                 name, the other kinds are renamed to it. None leaves scalars in their table (or
                 brings them into ``table``) and names the others like the column.
-            levels: Levels of an ordinal or category column, in their order.
+            levels: Levels of an ordinal or category column, in their order, or the tags.
             mode: Images: ``L`` or ``RGB``.
             size: Images: (height, width). Vectors: how many numbers.
             tokens: Texts: most tokens that are kept.
+            more: Any other setting of :class:`ModalitySpec`.
 
         Raises:
             ValueError: If there is no such column, or the setting does not fit the kind.
@@ -256,7 +284,7 @@ class Schema:
                 f"{nearest(wanted, KINDS)}"
             )
         pair = tuple(size) if isinstance(size, Sequence) else size
-        settings = {"mode": mode, "size": pair, "tokens": tokens}
+        settings = {"mode": mode, "size": pair, "tokens": tokens, **more}
         given = {key: value for key, value in settings.items() if value is not None}
         if wanted in COLUMN_KINDS:
             if given:
@@ -268,10 +296,13 @@ class Schema:
                 new = old
             return self._with_column(new, home, modality)
         if levels is not None:
-            raise ValueError(f"schema, column {name!r}: levels do not fit the kind {wanted}.")
+            if wanted != "tags":
+                raise ValueError(f"schema, column {name!r}: levels do not fit the kind {wanted}.")
+            given["levels"] = tuple(levels)
         source = old.column if isinstance(old, ModalitySpec) else name
         if isinstance(old, ModalitySpec) and old.kind == wanted:
-            given = {"mode": old.mode, "size": old.size, "tokens": old.tokens, **given}
+            kept = {one: getattr(old, one) for one in ("mode", "size", "tokens", *dict(OWNERS))}
+            given = {**kept, **given}
         try:
             spec = ModalitySpec(wanted, column=source, **given)  # type: ignore[arg-type]
         except ValueError as fault:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import Any
 
+from polymodal.data.kinds import KEYS, detail_of
 from polymodal.data.names import Raw, nearest
 from polymodal.data.schema import ColumnSpec, ModalitySpec, Schema
 
@@ -14,6 +15,8 @@ _KEYS = {
     "image": ("kind", "column", "mode", "size"),
     "text": ("kind", "column", "tokens"),
     "vector": ("kind", "column", "size"),
+    "embedding": ("kind", "column", "size"),
+    **{kind: ("kind", "column", *own) for kind, own in KEYS.items()},
 }
 
 
@@ -80,8 +83,9 @@ def _modality(name: str, entry: object, where: str) -> ModalitySpec:
         if kind == "table":
             columns = _mapping(settings.get("columns") or {}, f"{where}, columns")
             settings["columns"] = tuple(_column(one, said, where) for one, said in columns.items())
-        if isinstance(settings.get("size"), list):
-            settings["size"] = tuple(settings["size"])
+        for key in ("size", "levels"):
+            if isinstance(settings.get(key), list):
+                settings[key] = tuple(settings[key])
         return ModalitySpec(kind, **settings)
     except ValueError as fault:
         said = str(fault)
@@ -195,8 +199,10 @@ def _detail(spec: ModalitySpec) -> str:
     if spec.kind == "image":
         size = "x".join(str(one) for one in spec.size) if isinstance(spec.size, tuple) else ""
         return f"{spec.mode or ''} {size}".strip()
-    if spec.kind == "vector":
+    if spec.kind in ("vector", "embedding"):
         return f"{spec.size} numbers" if spec.size else ""
+    if spec.kind in KEYS:
+        return detail_of(spec)
     return f"{spec.tokens} tokens" if spec.tokens else ""
 
 

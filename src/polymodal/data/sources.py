@@ -44,9 +44,11 @@ import numpy as np
 from polymodal.data.dataset import MultimodalData
 from polymodal.data.images import array_layout, describe_images, holds_images
 from polymodal.data.infer import LeftOutError, infer_column, infer_schema
-from polymodal.data.names import Raw, nearest
+from polymodal.data.kinds import KEYS
+from polymodal.data.names import Raw, nearest, objects
 from polymodal.data.rows import ArrayRows, FrameRows
 from polymodal.data.schema import DEFAULT_TOKENS, KINDS, ColumnSpec, ModalitySpec, Schema
+from polymodal.data.tags import are_sets_of_strings, guess_separator
 from polymodal.typing import COLUMN_KINDS
 
 if TYPE_CHECKING:
@@ -160,18 +162,20 @@ def _refuse_doubled(names: list[str], origin: str) -> None:
 def from_arrays(
     arrays: Mapping[str, Any],
     present: Mapping[str, Any] | None = None,
-    kinds: Mapping[str, str] | None = None,
+    kinds: Mapping[str, str | ModalitySpec] | None = None,
 ) -> MultimodalData:
     """Data from arrays, one modality each.
 
     Arguments:
         arrays: Modality -> N rows of it: pictures (N, H, W), (N, C, H, W) or (N, H, W, C) in
             uint8 or in floats in [0, 1], or a list of PIL images; vectors (N, P); texts, a list
-            of strings; scalars (N,), a table of one column; a frame, a table. NaN is a missing
-            cell, None a missing picture or text.
+            of strings; tags, a list of lists of strings; scalars (N,), a table of one column; a
+            frame, a table. NaN is a missing cell, None a missing picture, text or other object.
         present: Modality -> what is there: bool (N,), or (N, P) for vectors and frames.
-        kinds: Modality -> ``image``, ``vector``, ``text``, ``table`` (a frame), or a scalar's
-            ``number``, ``positive``, ``count``, ``ordinal``, ``category``. Inferred where it is
+        kinds: Modality -> ``image``, ``vector``, ``embedding``, ``text``, ``series``, ``audio``,
+            ``tags``, ``table`` (a frame), or a scalar's
+            ``number``, ``positive``, ``count``, ``ordinal``, ``category``; or a
+            :class:`ModalitySpec`, which says more than the kind. Inferred where it is
             not given: by shape and dtype; whole numbers with at most 100 different ones are a
             category.
 
@@ -201,7 +205,10 @@ def from_arrays(
     for name, array in arrays.items():
         if not isinstance(name, str) or not name:
             raise ValueError(f"arrays: a name must be a string, got {name!r}.")
-        held[name] = array if isinstance(array, pd.DataFrame) else _as_array(array, name)
+        kind = kinds.get(name)
+        if isinstance(kind, ModalitySpec):
+            kind = kind.kind
+        held[name] = array if isinstance(array, pd.DataFrame) else _as_array(array, name, kind)
     lengths = {name: len(array) for name, array in held.items()}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"arrays: all must have the same number of rows, got {lengths}.")
@@ -213,7 +220,7 @@ def from_arrays(
     return MultimodalData.build(rows, schema)
 
 
-def _as_array(values: Raw, name: str) -> np.ndarray:
+def _as_array(values: Raw, name: str, kind: str | None = None) -> np.ndarray:
     from PIL.Image import Image
 
     if isinstance(values, Image | str | bytes | Mapping):
@@ -225,16 +232,19 @@ def _as_array(values: Raw, name: str) -> np.ndarray:
         values = values.detach().cpu().numpy()
     if isinstance(values, list | tuple):
         strange = any(one is None or isinstance(one, str | Image | bytes) for one in values)
-        if strange:
-            array = np.full(len(values), None, dtype=object)
-            array[:] = values
-            return array
+        if strange or are_sets_of_strings([one for one in values if one is not None]):
+            return objects(values)
     try:
         array = np.asarray(values)
     except ValueError:
+        if kind in KEYS:
+            return objects(values)
         raise ValueError(
             f"arrays, {name!r}: the rows differ in shape; all rows of an array have one shape."
         ) from None
+    listed = isinstance(values, list | tuple)
+    if kind == "tags" and listed and (array.dtype.kind not in "iufb" or not array.size):
+        return objects(values)
     if array.ndim == 0:
         raise ValueError(f"arrays, {name!r}: expected a value a row, got a single {values!r:.40}.")
     return array.astype(object) if array.dtype.kind in "UT" else array
@@ -254,8 +264,10 @@ def _checked_mask(mask: Raw, name: str, array: Raw) -> np.ndarray:
     return mask.copy()
 
 
-def _spec(name: str, rows: ArrayRows, kind: str | None) -> ModalitySpec:
+def _spec(name: str, rows: ArrayRows, kind: str | ModalitySpec | None) -> ModalitySpec:
     """The specification of one array, of the kind that was asked for or by its looks."""
+    if isinstance(kind, ModalitySpec):
+        return kind
     array = rows.arrays[name]
     where = f"arrays, {name!r}"
     known = (*KINDS, "table")
@@ -273,9 +285,11 @@ def _spec(name: str, rows: ArrayRows, kind: str | None) -> ModalitySpec:
     kind = kind or _kind_by_looks(array, rows, name, where)
     if kind == "text":
         return ModalitySpec("text", column=name, tokens=DEFAULT_TOKENS)
-    if kind == "vector":
+    if kind in KEYS:
+        return ModalitySpec(kind, column=name)  # type: ignore[arg-type]
+    if kind in ("vector", "embedding"):
         size = (array.shape[1] or None) if array.ndim == 2 else None
-        return ModalitySpec("vector", column=name, size=size)
+        return ModalitySpec(kind, column=name, size=size)  # type: ignore[arg-type]
     if kind == "image":
         if array.dtype == object:
             column = rows.column(name)
@@ -331,7 +345,11 @@ def _kind_by_looks(array: np.ndarray, rows: ArrayRows, name: str, where: str) ->
     known = [] if column is None else array[column.present].tolist()
     if holds_images(known[:5], None) in ("pil", "array", "bytes", "path"):
         return "image"
+    if known and are_sets_of_strings(known):
+        return "tags"
     if known and all(isinstance(one, str) for one in known):
+        if guess_separator(known) is not None:
+            return "tags"
         words = np.mean([len(one.split()) for one in known])
         different = len(set(known))
         return "text" if words >= 3 and different > min(20, len(known) / 2) else "category"

@@ -105,7 +105,7 @@ def thin(target: Target, values: Tensor) -> Tensor:
     """Evenly spread features of values ``(..., N, P)`` or pixels ``(..., N, C, H, W)``."""
     if target.index is not None:
         return values.unsqueeze(-1)
-    flat = values.flatten(-3) if target.kind == "image" else values
+    flat = values.flatten(-3) if target.kind in ("image", "audio") else values
     size = flat.shape[-1]
     if size <= MOST_FEATURES:
         return flat
@@ -119,6 +119,10 @@ def _answered(
     """Scores of one piece of rows."""
     if target.kind == "text" or draws is None:
         return Answered(point, None, None, None)
+    if target.kind == "tags":
+        # binary draws: a half of the two classes' Brier score each
+        scores = torch.stack([brier_of_draws(d, t) for d, t in zip(draws.unbind(-1), truth.T)])
+        return Answered(point, None, None, scores.mean(0) / 2)
     if not target.numeric:
         return Answered(point, None, None, brier_of_draws(draws, truth))
     some, true = thin(target, draws).double(), thin(target, truth).double()

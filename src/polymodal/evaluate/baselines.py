@@ -56,7 +56,7 @@ def predict(
     """Fit the baselines of a target's kind on training rows and predict test rows.
 
     Arguments:
-        kind: number, positive, count, ordinal, category, vector, image or text.
+        kind: That of a table's column, or of the modality.
         inputs: What is given in the training rows, ``(T, F)``.
         target: What was asked for, in the training rows, ``(T, ...)``.
         known: Which of it is known, bool ``(T,)`` or ``(T, P)``.
@@ -113,9 +113,10 @@ def _numbers(
     flat = np.where(here, flat, centre)
     mean = np.broadcast_to(centre, (len(asked), flat.shape[1]))
     found = [mean, _ridge(given, flat, asked), _average(given, flat, asked)]
-    if kind == "count":
+    counted = kind == "series" and flat.min() >= 0 and (flat[here] == flat[here].round()).all()
+    if kind == "count" or counted:
         found = [part.clip(min=0) for part in found]
-    if kind == "image":
+    if kind in ("image", "tags"):
         found = [part.clip(0, 1) for part in found]
     shape = (len(asked), *values.shape[1:])
     return Predicted(*(torch.from_numpy(part.copy()).reshape(shape) for part in found))

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from polymodal.data.codec import DataCodec
+from polymodal.data.kinds import CELLWISE
 from polymodal.data.tensors import Tensors
 from polymodal.evaluate.answers import Answered, Imputer, OwnUnits, ask, thin
 from polymodal.evaluate.baselines import predict
@@ -80,7 +81,7 @@ class Examiner:
             if baselines is None:
                 self.unknown.append(target.label)
                 continue
-            cells = question.asked[target.name].cpu() if target.kind == "vector" else None
+            cells = question.asked[target.name].cpu() if target.kind in CELLWISE else None
             cells = cells[rows.cpu()] if cells is not None and cells.ndim == 2 else None
             true = target.of(truth[target.name])[rows.cpu()]
             yield self._score(
@@ -151,7 +152,7 @@ class Examiner:
         )  # fmt: skip
         found = skill_rows(judgement, resamples=self.bootstrap, seed=derive_seed(self.seed, 4))
         # Pixels lie on the bounds 0 and 1 so often that their coverage says little.
-        return found, None if target.kind in ("image", "count") else hits
+        return found, None if target.kind in ("image", "count", "series") else hits
 
     def _crps_of_column(self, target: Target, truth: Tensor) -> Tensor:
         """CRPS of the training rows' own distribution, ``(n, F)``."""
@@ -161,7 +162,8 @@ class Examiner:
             self.own_units(name, _filled(self.train.x[name], self.train.present[name]))
         )
         true, values = thin(target, truth), thin(target, values)
-        mask = thin(target, mask) if target.kind == "vector" and mask.ndim == 2 else mask[:, None]
+        cellwise = target.kind in CELLWISE and mask.ndim == 2
+        mask = thin(target, mask) if cellwise else mask[:, None]
         mask = mask.expand(values.shape)
         found = [crps_of_sample(values[mask[:, j], j], true[:, j]) for j in range(values.shape[1])]
         return torch.stack(found, 1)

@@ -19,7 +19,8 @@ from torch import Tensor
 from polymodal.metrics.text import END, words_of
 from polymodal.typing import Batch, Column, Present, rows_present
 
-WIDE = {"image": 100, "vector": 1000, "text": 500}
+WIDE = {"image": 100, "audio": 100, "vector": 1000, "embedding": 1000, "series": 1000, "text": 500}
+WIDE["tags"] = 500
 COMPONENTS = 100
 WORDS = 500
 """Words counted in a text: the most frequent ones of the training rows."""
@@ -90,7 +91,7 @@ def fit_block(codec: Described, name: str, index: int | None, x: Batch, present:
     counts = known.sum(0)
     centre = np.where(known, raw, 0.0).sum(0) / np.maximum(counts, 1)
     squares = np.where(known, (raw - centre) ** 2, 0.0).sum(0) / np.maximum(counts, 1)
-    if kind in ("image", "text"):
+    if kind in ("image", "audio", "text", "embedding"):
         squares = np.full_like(squares, squares.mean() if squares.size else 1.0)
     elif levels:
         squares = np.ones_like(squares)

@@ -24,7 +24,7 @@ class Target:
 
     Arguments:
         name: The modality.
-        kind: number, positive, count, ordinal, category, vector, image or text.
+        kind: That of a table's column, or of the modality.
         column: The column's name, for tables.
         index: Its place in the table.
     """
@@ -44,7 +44,7 @@ class Target:
     @property
     def numeric(self) -> bool:
         """Whether the values are numbers."""
-        return self.kind not in ("ordinal", "category", "text")
+        return self.kind not in ("ordinal", "category", "text", "tags")
 
     def of(self, values: Tensor) -> Tensor:
         """This target's part of a modality's values ``(..., N, P)`` or of its cell mask."""

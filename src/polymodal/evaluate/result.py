@@ -41,7 +41,7 @@ class SkillRow:
             share of a table's cells was hidden and the rest given.
         modality: What was hidden.
         column: The table's column, or None for a whole modality.
-        kind: number, positive, count, ordinal, category, vector, image or text.
+        kind: That of a table's column, or of the modality.
         metric: The error's name in ``METRICS``; ``"r2"`` rows hold R^2 instead (more is better).
         n: Rows judged.
         model: The model's error, in the column's own units.

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from polymodal.data.kinds import CELLWISE
 from polymodal.evaluate.bootstrap import bootstrap, percentile_interval
 from polymodal.evaluate.questions import Target
 from polymodal.evaluate.result import BASELINES, Estimate, Judgement, SkillRow, Task
-from polymodal.metrics.errors import error_rate, r2, rmse
+from polymodal.metrics.errors import cosine_error, error_rate, r2, rmse
 from polymodal.metrics.rows import row_mean
+from polymodal.metrics.sets import average_precision_error
 from polymodal.metrics.text import token_f1_error
 
 FEWEST_ROWS = 10
@@ -22,6 +24,10 @@ LEAST_SKILL = -10.0
 
 _RESOLUTION = 1e-6  # of float32: smaller errors, against the size of the values, are none
 _TEXTS_AT_ONCE = 4096
+_A_ROW = {
+    "average_precision_error": average_precision_error,
+    "cosine_error": cosine_error,
+}
 
 
 @dataclass(frozen=True)
@@ -48,10 +54,12 @@ class Judged:
 
 
 def skill_rows(judged: Judged, *, resamples: int, seed: int) -> list[SkillRow]:
-    """One row a metric: an error, and for vectors R^2 too."""
-    rows = [_row(judged, _METRIC[judged.target.kind], resamples, seed)]
-    if judged.target.kind == "vector" and len(judged.truth) > 1:
+    """One row a metric: an error, and where it tells more a second measure."""
+    kind = judged.target.kind
+    rows = [_row(judged, _METRIC[kind], resamples, seed)]
+    if kind in CELLWISE and len(judged.truth) > 1:
         rows.append(_row(judged, "r2", resamples, seed))
+    rows += [_row(judged, metric, resamples, seed) for metric in _SECOND.get(kind, ())]
     return rows
 
 
@@ -150,7 +158,17 @@ _METRIC = {
     "ordinal": "error_rate",
     "category": "error_rate",
     "text": "token_f1_error",
+    "embedding": "rmse",
+    "series": "rmse",
+    "audio": "rmse",
+    "tags": "average_precision_error",
 }
+_SECOND = {"embedding": ("cosine_error",), "tags": ("rmse",)}
+
+
+def repeats(row: SkillRow) -> bool:
+    """Whether a row says a second time, by another measure, how well something is predicted."""
+    return row.metric == "r2" or row.metric in _SECOND.get(row.kind, ())
 
 
 def _errors(judged: Judged, metric: str) -> Callable[[str, Tensor], Tensor]:
@@ -161,13 +179,16 @@ def _errors(judged: Judged, metric: str) -> Callable[[str, Tensor], Tensor]:
         return lambda name, weights: row_mean(losses[name], None, weights)
     if metric == "error_rate":
         return lambda name, weights: error_rate(predictions[name], truth, None, weights)
-    if kind == "image":
+    if metric in _A_ROW:
+        losses = {name: _A_ROW[metric](said, truth) for name, said in predictions.items()}
+        return lambda name, weights: row_mean(losses[name], None, weights)
+    if kind in ("image", "audio", "tags"):
         squares = {
             name: (said.double() - truth.double()).square().flatten(1).mean(1)
             for name, said in predictions.items()
         }
         return lambda name, weights: row_mean(squares[name], None, weights).sqrt()
-    if kind == "vector":
+    if kind in CELLWISE:
         cells = judged.cells
         if metric == "r2":
             return lambda name, w: (1 - r2(predictions[name], truth, cells, w)).nanmean(1)

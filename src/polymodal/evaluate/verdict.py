@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 
 from polymodal.evaluate.result import SkillRow
-from polymodal.evaluate.scores import FEWEST_ROWS
+from polymodal.evaluate.scores import FEWEST_ROWS, repeats
 
 _BASELINE = {
     "mean": {"number": "the mean", "category": "the most frequent category",
-             "text": "the most frequent text"},
+             "text": "the most frequent text", "tags": "how frequent each tag is"},
     "linear": {"number": "ridge regression", "category": "logistic regression"},
     "knn": {"number": "5 nearest neighbours", "category": "5 nearest neighbours",
             "text": "the nearest neighbour's text"},
@@ -27,8 +27,9 @@ Labels = dict[str, str]
 
 def baseline_name(row: SkillRow, baseline: str | None = None) -> str:
     """A baseline (the best one unless said otherwise) in words that fit the row's kind."""
-    kind = {"ordinal": "category", "category": "category", "text": "text"}.get(row.kind, "number")
-    return _BASELINE[baseline or row.best_baseline][kind]
+    kind = {"ordinal": "category"}.get(row.kind, row.kind)
+    said = _BASELINE[baseline or row.best_baseline]
+    return said.get(kind, said["number"])
 
 
 def write_verdict(
@@ -41,13 +42,13 @@ def write_verdict(
     """A paragraph for a reader who is no statistician.
 
     Arguments:
-        rows: The rows of skill; rows of R^2 are left out, as they repeat those of the error.
+        rows: The rows of skill; those of second measures are left out, as they repeat the first.
         calibration: (nominal level, observed coverage, cells).
         level: The level of which the intervals are spoken of.
         n_rows: Rows of the held-out data.
         notes: What could not be judged, a sentence each.
     """
-    rows = [row for row in rows if row.metric != "r2"]
+    rows = [row for row in rows if not repeats(row)]
     if not rows:
         nothing = "Nothing could be judged: no held-out row has a known value to hide and anything"
         return " ".join([f"{nothing} else to predict it from.", *notes])

@@ -5,6 +5,7 @@ from polymodal.metrics.coverage import coverage as coverage
 from polymodal.metrics.coverage import weibull_quantile as weibull_quantile
 from polymodal.metrics.crps import crps as crps
 from polymodal.metrics.errors import brier as brier
+from polymodal.metrics.errors import cosine_error as cosine_error
 from polymodal.metrics.errors import error_rate as error_rate
 from polymodal.metrics.errors import mae as mae
 from polymodal.metrics.errors import r2 as r2
@@ -12,4 +13,5 @@ from polymodal.metrics.errors import rmse as rmse
 from polymodal.metrics.registry import METRICS as METRICS
 from polymodal.metrics.registry import MetricEntry as MetricEntry
 from polymodal.metrics.registry import metric as metric
+from polymodal.metrics.sets import average_precision_error as average_precision_error
 from polymodal.metrics.text import token_f1_error as token_f1_error

@@ -65,6 +65,16 @@ def r2(
     return torch.where(constant, torch.where(residual.isnan(), residual, flat), guarded)
 
 
+@metric(better="lower", bounds=(0.0, 2.0), baseline="1, of a direction that says nothing")
+def cosine_error(prediction: Tensor, target: Tensor) -> Tensor:
+    """1 - cosine similarity of each row; ``(N, P)`` -> ``(N,)``. A vector of zeros has none: 1."""
+    check_same_shape(prediction, target)
+    a, b = prediction.double(), target.double()
+    lengths = a.norm(dim=1) * b.norm(dim=1)
+    cosine = (a * b).sum(1) / torch.where(lengths > 0, lengths, torch.ones_like(lengths))
+    return (1 - cosine).clamp(0, 2)
+
+
 @metric(better="lower", bounds=(0.0, 1.0), baseline="1 - share of the most frequent category")
 def error_rate(
     prediction: Tensor,

@@ -186,7 +186,7 @@ def _grid(
             )
             continue
         heads += [f"{name}: truth", "answer", "draws"]
-        n_shown = TEXTS_SHOWN if codec.kind(name) == "text" else DRAWS_SHOWN
+        n_shown = TEXTS_SHOWN if codec.kind(name) in ("text", "tags") else DRAWS_SHOWN
         best = show(codec, name, point)
         drawn = [show(codec, name, draws[k]) for k in range(n_shown)]
         answers.append(

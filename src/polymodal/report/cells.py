@@ -67,6 +67,8 @@ def show(codec: DataCodec, name: str, values: Tensor, present: Tensor | None = N
             numbers = torch.where(present.cpu(), numbers, torch.nan)
         width = max(60, 5 * strip_width(numbers.shape[1]))
         cells = [Cell("strip", name, encode_strip(row.numpy()), width) for row in numbers]
+    elif kind == "tags":
+        cells = [Cell("text", shorten(_listed(tags))) for tags in codec.decode(name, values)]
     elif kind == "text":
         cells = [Cell("text", shorten(str(text))) for text in codec.decode(name, values)]
     else:
@@ -144,6 +146,13 @@ def is_number(value: object) -> bool:
 def shorten(text: str, longest: int = LONGEST_TEXT) -> str:
     """The text, cut with an ellipsis if long."""
     return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def _listed(tags: Any) -> str:  # noqa: ANN401
+    """A decoded set of tags in words."""
+    if isinstance(tags, np.ndarray):
+        return f"{int((tags > 0).sum())} of {len(tags)} tags"
+    return (tags if isinstance(tags, str) else ", ".join(tags)) or "no tag"
 
 
 def _table_cells(

@@ -93,9 +93,11 @@ def _kind(codec: DataCodec, name: str) -> str:
     if kind == "text":
         return f"text, up to {codec.length(name)} words"
     shape = codec.shape(name)
+    if kind == "tags":
+        return f"tags, {shape[0]} known"
     if kind == "image":
         return f"image, {shape[2]} x {shape[1]} {'grey' if shape[0] == 1 else 'colour'}"
-    return f"vector of {shape[0]}"
+    return f"{kind} of {shape[0]}"
 
 
 def _line(modality: str, column: str, kind: str, there: np.ndarray) -> dict[str, Any]:

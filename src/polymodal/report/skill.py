@@ -18,6 +18,8 @@ _METRICS = {
     "error_rate": "share wrong",
     "r2": "R² (higher is better)",
     "token_f1_error": "1 - F1 of words",
+    "average_precision_error": "1 - average precision of tags",
+    "cosine_error": "1 - cosine similarity",
 }
 _BASELINES = {"mean": "the mean", "linear": "linear", "knn": "5 neighbours"}
 

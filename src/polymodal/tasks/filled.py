@@ -12,11 +12,14 @@ from torch import Tensor
 
 from polymodal.data.codec import DataCodec
 from polymodal.data.dataset import MultimodalData
+from polymodal.data.names import objects
 from polymodal.tasks.impute import Imputed
 
 Container = Literal["frame", "arrays"]
 
 _NUMERIC = ("number", "positive", "count", "ordinal")
+_UNORDERED = ("text", "tags", "audio")
+"""Kinds whose draws have no order: sound waves differ in phase before all else."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,8 @@ class Imputation:
         """The central interval of the draws: two results like ``mean``, lower and upper.
 
         Numbers, counts, ordinal levels, vectors and pixels have bounds; what was observed is its
-        own bound. A category or a text has no order: its two bounds are its likeliest value.
+        own bound. A category, a text, a set of tags or a sound has no order: its two bounds are its
+        likeliest value.
 
         Arguments:
             level: The probability that the interval should hold.
@@ -116,12 +120,12 @@ class Imputation:
         A frame of numbers for tables: the draws' standard deviation in the column's units (dates:
         in days), or for
         a category the share of draws that differ from the most frequent one; a dictionary of
-        modality name -> array for images and vectors; texts have none.
+        modality name -> array for images, vectors and series; texts, tags and sounds have none.
         """
         spread = {}
         draws = [self._values(i) for i in range(len(self.draws))]
         for name in self.imputed.draws:
-            if self.codec.kind(name) == "text":
+            if self.codec.kind(name) in _UNORDERED:
                 continue
             if self.codec.kind(name) == "table":
                 spread[name] = _table_spread([draw[name] for draw in draws])
@@ -140,7 +144,7 @@ class Imputation:
     def _ordered(self, name: str, draws: Tensor) -> Tensor | None:
         """Where draws have an order, broadcastable to one draw; None for text."""
         kind = self.codec.kind(name)
-        if kind == "text":
+        if kind in _UNORDERED:
             return None
         if kind == "table":
             return torch.tensor([c.kind in _NUMERIC for c in self.codec.columns(name)])
@@ -157,7 +161,10 @@ class Imputation:
         made, before = np.asarray(made), np.asarray(before)
         if not there.any():
             return made
-        keep = there.reshape(*there.shape, *(1,) * (made.ndim - there.ndim))
+        if there.size == made.size:
+            keep = there.reshape(made.shape)
+        else:
+            keep = there.reshape(*there.shape, *(1,) * (made.ndim - there.ndim))
         return np.where(keep, before, made).astype(before.dtype)
 
     def _filled(self, values: dict[str, Tensor]) -> Any:  # noqa: ANN401
@@ -193,9 +200,7 @@ def contained(codec: DataCodec, values: dict[str, Any], container: Container) ->
         if codec.kind(name) == "table":
             parts.append(value)
             continue
-        cells = np.empty(len(value), dtype=object)
-        cells[:] = list(value)
-        parts.append(pd.Series(cells, name=codec.schema[name].column).to_frame())
+        parts.append(pd.Series(objects(value), name=codec.schema[name].column).to_frame())
     index = next((part.index for part in parts if isinstance(part, pd.DataFrame)), None)
     return pd.concat([part.set_axis(index, axis=0) for part in parts], axis=1)
 

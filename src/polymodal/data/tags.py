@@ -1,0 +1,124 @@
+"""Sets of attributes as people write them: lists or sets of strings, strings with a separator,
+arrays of 0 and 1 with a column a tag.
+
+An empty list or string is a set that is known to be empty; None (in a CSV: an empty cell) is a set
+that is not known. A tag stands in a set once, however often it is written.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from polymodal.data.names import Raw
+from polymodal.data.schema import ModalitySpec
+
+SEPARATORS = ("|", ";", ",")
+"""What may stand between tags where the schema does not say it, the first that is found."""
+_GUESSED = ("|", ";")  # a comma stands in sentences too
+SETS = (list, tuple, set, frozenset, np.ndarray)
+
+
+def are_sets_of_strings(values: list[Any]) -> bool:
+    """Whether the cells of a column are lists or sets of strings, and not all of them empty."""
+    if not all(isinstance(one, SETS) and np.ndim(_listed(one)) == 1 for one in values):
+        return False
+    every = [tag for one in values for tag in _listed(one)]
+    return bool(every) and all(isinstance(tag, str) for tag in every)
+
+
+def guess_separator(values: list[str]) -> str | None:
+    """The separator, if strings look like sets of tags that come again in other rows.
+
+    Example:
+        >>> guess_separator(["red|round", "round|blue", "blue|red"]), guess_separator(["a", "b"])
+        ('|', None)
+    """
+    for separator in _GUESSED:
+        if sum(separator in one for one in values) < max(2, len(values) / 5):
+            continue
+        sets = [split_tags(one, separator) for one in values]
+        counts = Counter(tag for one in sets for tag in one)
+        words = sum(len(tag.split()) for tag in counts) / max(len(counts), 1)
+        if counts and counts.total() >= 1.5 * len(counts) and words < 3:
+            return separator
+    return None
+
+
+def split_tags(text: str, separator: str) -> tuple[str, ...]:
+    """The tags of a string, without blanks around them, each once, in the order written."""
+    return tuple(dict.fromkeys(one for part in text.split(separator) if (one := part.strip())))
+
+
+def read_tags(
+    spec: ModalitySpec, values: Raw, present: np.ndarray, where: str
+) -> tuple[ModalitySpec, np.ndarray, np.ndarray]:
+    """A column of tags, checked: specification, values and presence (N,).
+
+    Returns:
+        Values are a tuple of strings a row (None where absent), or the array of 0 and 1 that came.
+
+    Raises:
+        ValueError: If a cell is no set of tags; names the row.
+    """
+    if values.dtype != object and values.dtype.kind not in "UT":
+        return (spec, *_array(spec, values, present, where))
+    known = [values[row] for row in np.flatnonzero(present)]
+    separator = spec.separator
+    if separator is None and any(isinstance(one, str) for one in known):
+        strings = [one for one in known if isinstance(one, str)]
+        separator = next((s for s in SEPARATORS if any(s in one for one in strings)), ",")
+    sets = np.full(len(values), None, dtype=object)
+    for row in np.flatnonzero(present):
+        cell = values[row]
+        if isinstance(cell, str):
+            sets[row] = split_tags(cell, separator or ",")
+            continue
+        if not isinstance(cell, SETS):
+            raise ValueError(
+                f"{where}, row {row}: expected a list of tags or a string, got {cell!r:.60}; give "
+                "the column another kind in the schema."
+            )
+        listed = _listed(cell)
+        strange = next((tag for tag in listed if not isinstance(tag, str)), None)
+        if strange is not None or not all(isinstance(tag, str) for tag in listed):
+            raise ValueError(
+                f"{where}, row {row}: a tag must be a string, got {strange!r:.60}; convert the "
+                "tags to strings."
+            )
+        sets[row] = tuple(dict.fromkeys(str(tag) for tag in listed))
+    return replace(spec, separator=separator), sets, present
+
+
+def _listed(cell: Any) -> list[Any]:  # noqa: ANN401
+    """The tags of a cell in their order; those of a set sorted, as a set has none."""
+    return sorted(cell, key=str) if isinstance(cell, set | frozenset) else list(cell)
+
+
+def _array(
+    spec: ModalitySpec, values: np.ndarray, present: np.ndarray, where: str
+) -> tuple[np.ndarray, np.ndarray]:
+    if values.ndim != 2 or values.dtype.kind not in "iufb" or not values.shape[1]:
+        raise ValueError(
+            f"{where}: tags are lists of strings, or an array of 0 and 1 of the shape (rows, "
+            f"tags); got {values.dtype} of shape {values.shape}."
+        )
+    if spec.levels is not None and len(spec.levels) != values.shape[1]:
+        raise ValueError(
+            f"{where}: the schema names {len(spec.levels)} tags, the array has "
+            f"{values.shape[1]} columns."
+        )
+    holes = np.isnan(values) if values.dtype.kind == "f" else np.zeros(values.shape, dtype=bool)
+    present = (present if present.ndim == 1 else present.any(1)) & ~holes.all(1)
+    wrong = present & ((values != 0) & (values != 1) | holes).any(1)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        place = int(np.argmax((values[row] != 0) & (values[row] != 1)))
+        raise ValueError(
+            f"{where}, row {row}, tag {place}: expected 0 or 1, got {values[row, place]}; a row "
+            "has all its tags, or NaN everywhere."
+        )
+    return values, present

@@ -1,0 +1,169 @@
+"""Sets of tags: every form there and back, and every outcome."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import polymodal as pm
+from polymodal.data import DataCodec, ModalitySpec, from_arrays, read
+from polymodal.data.names import objects
+
+SETS = [["red", "round"], ["round"], [], None, ["blue", "red"], ["red"]]
+
+
+def codec_of(values: object, **settings: object) -> tuple[DataCodec, pm.MultimodalData]:
+    data = from_arrays({"t": values}, kinds={"t": ModalitySpec("tags", column="t", **settings)})  # type: ignore[arg-type]
+    return DataCodec.fit(data), data
+
+
+def test_lists_become_zeros_and_ones_and_lists_again() -> None:
+    codec, data = codec_of(SETS)
+    assert codec.schema["t"].levels == ("red", "round", "blue")
+    tensors = codec.encode(data)
+    assert tensors.present["t"].tolist() == [True, True, True, False, True, True]
+    assert tensors.x["t"].tolist() == [
+        [1, 1, 0],
+        [0, 1, 0],
+        [0, 0, 0],
+        [0, 0, 0],
+        [1, 0, 1],
+        [1, 0, 0],
+    ]
+    back = codec.decode("t", tensors.x["t"])
+    # the order is the vocabulary's, whatever the row's was
+    assert list(back) == [["red", "round"], ["round"], [], [], ["red", "blue"], ["red"]]
+
+
+@pytest.mark.parametrize(
+    ("values", "separator"),
+    [
+        (["red;round", "round", "", None, "red; blue", "red;red"], ";"),
+        (["red|round", "round", "", None, "blue|red", "red"], "|"),
+    ],
+)
+def test_strings_come_back_as_strings(values: list, separator: str) -> None:
+    codec, data = codec_of(values)
+    assert codec.schema["t"].separator == separator
+    assert codec.schema["t"].levels == ("red", "round", "blue")
+    back = codec.decode("t", codec.encode(data).x["t"])
+    assert list(back) == [
+        one.replace("|", separator) for one in ("red|round", "round", "", "", "red|blue", "red")
+    ]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, bool, np.float32])
+def test_arrays_keep_dtype_and_columns(dtype: type) -> None:
+    values = np.array([[0, 1, 0], [1, 0, 0], [0, 0, 0]]).astype(dtype)
+    codec, data = codec_of(values, levels=("a", "b", "c"))
+    back = codec.decode("t", codec.encode(data).x["t"])
+    assert back.dtype == dtype
+    np.testing.assert_array_equal(back, values)
+
+
+def test_a_row_of_nan_is_absent() -> None:
+    values = np.array([[0, 1.0], [np.nan, np.nan]])
+    data = from_arrays({"t": values}, kinds={"t": "tags"})
+    assert data.present("t").tolist() == [True, False]
+    assert data.schema["t"].missing == 0.5
+
+
+@pytest.mark.parametrize(
+    ("values", "settings", "said"),
+    [
+        ([["a", 3]], {}, "row 0: a tag must be a string, got 3"),
+        ([["a"], 3.5], {}, "row 1: expected a list of tags or a string, got 3.5"),
+        (np.array([[0, 2.0]]), {}, "row 0, tag 1: expected 0 or 1, got 2.0"),
+        (np.array([[0, np.inf]]), {}, "row 0, tag 1: expected 0 or 1, got inf"),
+        (np.array([[0, np.nan]]), {}, "NaN everywhere"),
+        (np.zeros(3), {}, "shape \\(rows, tags\\)"),
+        (np.zeros((3, 2)), {"levels": ("a",)}, "names 1 tags, the array has 2 columns"),
+        (
+            [["a"], ["c"]],
+            {"levels": ("a",), "unseen": "refuse"},
+            "row 1: the tag 'c' is not known",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_one_sentence(values: object, settings: dict, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        codec, data = codec_of(values, **settings)
+        codec.encode(data)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"levels": ["a", "a"]}, "'a' is listed twice"),
+        ({"levels": ["a", 1]}, "a tag must be a string"),
+        ({"separator": ""}, "separator must be a string"),
+        ({"min_count": 0}, "min_count must be a whole number"),
+        ({"unseen": "ignore"}, "unseen must be one of drop, refuse"),
+        ({"rate": 8000}, "`rate` belongs to kind audio, not to tags"),
+        ({"size": (2, 3)}, "`size` belongs"),
+    ],
+)
+def test_a_wrong_schema_is_one_sentence(settings: dict, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        ModalitySpec("tags", column="t", **settings)
+
+
+def test_unseen_tags_are_dropped_with_a_warning_and_rare_ones_without() -> None:
+    codec, _ = codec_of([["a", "x"], ["a", "b"], ["b"]], min_count=2)
+    assert codec.schema["t"].levels == ("a", "b")
+    new = from_arrays({"t": [["a", "new"], ["x"]]})
+    with pytest.warns(UserWarning, match="left out: 'new'"):
+        assert codec.encode(new).x["t"].tolist() == [[1, 0], [0, 0]]
+    assert codec.encode(new, unseen="missing").x["t"].tolist() == [[1, 0], [0, 0]]
+
+
+def test_probabilities_are_decoded_to_the_likely_tags() -> None:
+    codec, _ = codec_of([["a", "b"], ["a"], ["c", "b", "a"]])
+    said = codec.decode("t", torch.tensor([[0.6, 0.5, 0.1], [0.1, 0.3, 0.2]]))
+    # no training row was empty, so none is said to be
+    assert list(said) == [["a", "b"], ["b"]]
+
+
+@pytest.mark.parametrize("values", [[["a"]], [["a", "b"], None], [None, None], [[], []]])
+def test_few_rows_constant_tags_and_nothing_at_all(values: list) -> None:
+    data = from_arrays({"t": values, "w": np.arange(len(values))}, kinds={"t": "tags"})
+    codec = DataCodec.fit(data)
+    back = codec.decode("t", codec.encode(data).x["t"])
+    known = data.present("t")
+    assert [back[i] for i in np.flatnonzero(known)] == [one for one in values if one is not None]
+
+
+def test_the_codec_is_the_same_from_its_configuration() -> None:
+    for values in (SETS, ["a;b", "b", None], np.eye(3)):
+        codec, data = codec_of(values)
+        config, tensors = codec.to_config()
+        again = DataCodec.from_config(json.loads(json.dumps(config)), tensors)
+        assert again == codec
+        assert torch.equal(again.encode(data).x["t"], codec.encode(data).x["t"])
+        config["codecs"][0]["words"] = ["other"]
+        with pytest.raises(ValueError, match="damaged"):
+            DataCodec.from_config(config, tensors)
+
+
+def test_the_schema_is_printed_and_written(tmp_path) -> None:
+    codec, data = codec_of(SETS)
+    assert "3 tags" in str(codec.schema)
+    codec.schema.save(tmp_path / "s.yaml")
+    assert pm.Schema.load(tmp_path / "s.yaml") == codec.schema
+    changed = data.schema.set("t", levels=["round", "red"], unseen="drop")
+    assert changed["t"].levels == ("round", "red")
+
+
+def test_parquet_and_csv_hold_tags(tmp_path) -> None:
+    frame = pd.DataFrame({"t": objects([["a", "b"], ["b"], None] * 9), "w": range(27)})
+    frame.to_parquet(tmp_path / "a.parquet")
+    joined = frame["t"].map(lambda one: None if one is None else "|".join(one))
+    pd.DataFrame({"t": joined, "w": range(27)}).to_csv(tmp_path / "a.csv", index=False)
+    for name in ("a.parquet", "a.csv"):
+        data = read(tmp_path / name)
+        assert data.schema["t"].kind == "tags"
+        assert data.values("t")[:3].tolist() == [("a", "b"), ("b",), None]
