@@ -90,9 +90,12 @@ def test_a_row_of_nan_is_absent() -> None:
     ],
 )
 def test_what_does_not_fit_is_one_sentence(values: object, settings: dict, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+    def make() -> None:
         codec, data = codec_of(values, **settings)
         codec.encode(data)
+
+    with pytest.raises(ValueError, match=said):
+        make()
 
 
 @pytest.mark.parametrize(

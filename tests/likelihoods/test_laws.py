@@ -20,6 +20,7 @@ from polymodal.likelihoods import (
     MixedLikelihood,
     NegativeBinomialLikelihood,
     OrdinalLikelihood,
+    PoissonLikelihood,
     TokenLikelihood,
 )
 from polymodal.testing.likelihoods import (
@@ -78,6 +79,8 @@ INSTANCES: dict[str, Callable[[], Likelihood]] = {
     "category": lambda: CategoricalLikelihood(4),
     "ordinal": lambda: OrdinalLikelihood(4),
     "negative binomial": lambda: NegativeBinomialLikelihood(3),
+    "poisson": lambda: PoissonLikelihood(3),
+    "poisson series": lambda: PoissonLikelihood((2, 4)),
     "tokens": lambda: TokenLikelihood(4, 7),
     "text": text,
     "table": lambda: MixedLikelihood(TABLE),
@@ -128,6 +131,7 @@ SMALL: dict[str, tuple[Callable[[], Likelihood], Callable[[], Support]]] = {
     "ordinal": (lambda: OrdinalLikelihood(4), lambda: naturals(4)),
     "ordinal of one level": (lambda: OrdinalLikelihood(1), lambda: naturals(1)),
     "negative binomial": (lambda: NegativeBinomialLikelihood(1), lambda: counts(400)),
+    "poisson": (lambda: PoissonLikelihood(1), lambda: counts(400)),
     "tokens": (lambda: TokenLikelihood(3, 6), lambda: texts(3, 6)),
     "text": (text, lambda: texts(4, 6)),
     "table number": (lambda: MixedLikelihood(TABLE[1:2]), line),

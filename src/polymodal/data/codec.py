@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from polymodal.data.codec_arrays import ImageCodec, VectorCodec
+from polymodal.data.codec_series import SeriesCodec
 from polymodal.data.codec_table import NOTHING_KNOWN, TableCodec
 from polymodal.data.codec_tags import TagsCodec
 from polymodal.data.codec_text import TextCodec
@@ -23,13 +24,14 @@ from polymodal.typing import Batch, Column, Present
 if TYPE_CHECKING:
     from pandas import Index
 
-ModalityCodec = TableCodec | VectorCodec | ImageCodec | TextCodec | TagsCodec
+ModalityCodec = TableCodec | VectorCodec | ImageCodec | TextCodec | TagsCodec | SeriesCodec
 _CODECS: dict[str, type[ModalityCodec]] = {
     "table": TableCodec,
     "vector": VectorCodec,
     "image": ImageCodec,
     "text": TextCodec,
     "tags": TagsCodec,
+    "series": SeriesCodec,
 }
 FORMAT = 1
 
@@ -100,6 +102,11 @@ class DataCodec:
         """How many ids a text modality has."""
         return len(self.vocabulary(name))
 
+    def series(self, name: str) -> tuple[tuple[int, int], str]:
+        """Channels and times of a series modality, and its likelihood's name."""
+        codec = self._of_kind(name, SeriesCodec)
+        return codec.size, codec.likelihood
+
     def length(self, name: str) -> int:
         """Tokens of a row of a text modality, the end token counted."""
         return self._of_kind(name, TextCodec).length
@@ -160,14 +167,15 @@ class DataCodec:
     ) -> Tensor:
         """Sum over present cells of log |d encoded / d raw| in nats, (B,).
 
-        Numbers, positive numbers and vectors count; the rest is coded without a change of
-        density. Added to a log-likelihood of encoded values it gives that of the raw ones.
+        Numbers, positive numbers, vectors and real-valued series count; the rest is coded without
+        a change of density, or (sounds) has none. Added to a log-likelihood of encoded values it
+        gives that of the raw ones.
         """
         first = next(iter(x.values()))
         total = torch.zeros(len(first), device=first.device)
         for name in self.names if names is None else names:
             codec = self._codec(name)
-            if name in x and isinstance(codec, TableCodec | VectorCodec):
+            if name in x and isinstance(codec, TableCodec | VectorCodec | SeriesCodec):
                 total = total + codec.log_jacobian(x[name], present[name])
         return total
 
@@ -226,7 +234,7 @@ def _where(data: MultimodalData, name: str) -> str:
 
 def _completed(spec: ModalitySpec, codec: ModalityCodec) -> ModalitySpec:
     """The specification with what was learned, as far as a schema says it."""
-    if isinstance(codec, TagsCodec):
+    if isinstance(codec, TagsCodec | SeriesCodec):
         return codec.complete(spec)
     if not isinstance(codec, TableCodec):
         return spec

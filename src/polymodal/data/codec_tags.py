@@ -111,8 +111,8 @@ class TagsCodec:
                     if self.unseen == "refuse" and unseen == "raise":
                         raise ValueError(
                             f"{where}, row {row}: the tag {tag!r} is not known."
-                            f"{nearest(tag, self.words)} Mend it, or set unseen: drop in the schema "
-                            "before the fit."
+                            f"{nearest(tag, self.words)} Mend it, or fit with unseen: drop in "
+                            "the schema."
                         )
                     strangers[tag] += 1
         if strangers and unseen == "raise":

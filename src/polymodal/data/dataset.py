@@ -132,7 +132,7 @@ class MultimodalData:
         return self._values[name]
 
     def present(self, name: str) -> np.ndarray:
-        """What is there of one modality: bool, (N, P) for tables, vectors and series, else (N,)."""
+        """What is there of one modality: bool, (N, P) where cells may be missing, else (N,)."""
         self._known(name)
         return self._present[name]
 
@@ -288,10 +288,8 @@ def _missing(there: Raw) -> float:
 
 
 def _same_layout(one: Raw, other: Raw) -> bool:
-    return all(
-        getattr(one, key) == getattr(other, key)
-        for key in ("kind", "sources", "mode", "size", "rate")
-    )
+    keys = ("kind", "sources", "mode", "size", "rate")
+    return all(getattr(one, key) == getattr(other, key) for key in keys)
 
 
 def _as_array(values: Raw) -> np.ndarray:

@@ -12,6 +12,7 @@ from polymodal.data.images import array_layout, describe_images, fit_images
 from polymodal.data.names import Raw, nearest
 from polymodal.data.rows import Column, Rows
 from polymodal.data.schema import ModalitySpec
+from polymodal.data.series import read_series
 from polymodal.data.tags import read_tags
 
 
@@ -46,8 +47,9 @@ def extract(rows: Rows, name: str, spec: ModalitySpec, absent_ok: bool) -> Extra
             f"{nearest(source, rows.known())}"
         )
     where = f"{rows.origin}, {source!r}"
-    if spec.kind == "tags":
-        return Extracted(*read_tags(spec, column.values, column.present, where))
+    if spec.kind in ("tags", "series"):
+        read = {"tags": read_tags, "series": read_series}[spec.kind]
+        return Extracted(*read(spec, column.values, column.present, where))
     read = {"image": _image, "text": _text, "vector": _vector, "embedding": _vector}
     return read[spec.kind](rows, spec, column, where)
 

@@ -18,8 +18,9 @@ whole numbers           left out if they count the rows; category up to 2 levels
                         more; else ordinal up to 20; else as other numbers
 other numbers           positive if above 0 with a long tail (skewness above 1, less in
                         logarithms), else number
-lists, 1-D arrays       vector, if all have one length; tags if they hold strings
+lists, 1-D arrays       vector, if all have one length, else series; tags if they hold strings
 sets of strings         tags
+lists of lists          series (channels, times)
 pictures                image (PIL, bytes that PIL opens, uint8 arrays of 2 or 3 axes)
 anything else           left out
 ======================  ===========================================================================
@@ -36,6 +37,7 @@ from polymodal.data.cells import is_date, numbers
 from polymodal.data.images import describe_images, holds_images
 from polymodal.data.names import Raw, free_name
 from polymodal.data.schema import DEFAULT_TOKENS, ColumnSpec, Level, ModalitySpec, Schema
+from polymodal.data.series import numeric_cell
 from polymodal.data.tags import are_sets_of_strings, guess_separator
 from polymodal.typing import ColumnKind
 
@@ -117,8 +119,12 @@ def infer_column(
     first = known.iloc[0]
     if are_sets_of_strings(known.tolist()):
         return ModalitySpec("tags", column=name)
-    if isinstance(first, list | tuple | np.ndarray) and np.ndim(first) == 1:
-        return _vector(known, name)
+    if isinstance(first, list | tuple | np.ndarray):
+        depth = _depth(first)
+        if depth == 1:
+            return _vector(known, name)
+        if depth == 2 and not _are_pixels(first):
+            return _series(known, name)
     sample = known.iloc[:_LOOKED_AT].tolist()
     pictures = holds_images(sample, base)
     if pictures == "lost":
@@ -217,7 +223,7 @@ def _skewness(values: np.ndarray) -> float:
 def _vector(known: Series, name: str) -> ModalitySpec:
     sizes = {len(one) for one in known}
     if len(sizes) > 1:
-        raise LeftOutError(f"lists of {len(sizes)} different lengths")
+        return _series(known, name)
     try:
         np.asarray(known.iloc[0], dtype=np.float64)
     except (TypeError, ValueError):
@@ -225,3 +231,30 @@ def _vector(known: Series, name: str) -> ModalitySpec:
     if sizes == {0}:
         raise LeftOutError("lists without a value")
     return ModalitySpec("vector", column=name, size=sizes.pop())
+
+
+def _depth(value: Raw) -> int:
+    """How many levels of lists or axes a cell has, by its first entries; at most 3."""
+    depth = 0
+    while isinstance(value, list | tuple | np.ndarray) and depth < 3:
+        depth += 1
+        value = value[0] if len(value) else None
+    return depth
+
+
+def _are_pixels(value: Raw) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype == np.uint8
+
+
+def _series(known: Series, name: str) -> ModalitySpec:
+    try:
+        shapes = [numeric_cell(one, name, "a series").shape for one in known]
+    except ValueError:
+        raise LeftOutError("lists of something else than numbers") from None
+    if len({shape[:-1] for shape in shapes}) > 1 or max(len(shape) for shape in shapes) > 2:
+        raise LeftOutError("lists that differ in their number of channels")
+    times = max(shape[-1] for shape in shapes)
+    channels = shapes[0][0] if len(shapes[0]) == 2 else 1
+    if not times or not channels:
+        raise LeftOutError("lists without a value")
+    return ModalitySpec("series", column=name, size=(channels, times))

@@ -16,6 +16,7 @@ from torch import nn
 
 from polymodal.data.codec import DataCodec
 from polymodal.likelihoods.base import Likelihood
+from polymodal.likelihoods.counts import NegativeBinomialLikelihood, PoissonLikelihood
 from polymodal.likelihoods.discrete import BernoulliLikelihood
 from polymodal.likelihoods.location_scale import GaussianLikelihood, LaplaceLikelihood
 from polymodal.likelihoods.mixed import MixedLikelihood
@@ -27,8 +28,12 @@ from polymodal.networks import (
     MLPDecoder,
     MLPEncoder,
     ParallelTextDecoder,
+    RecurrentDecoder,
+    RecurrentEncoder,
     ResidualConvDecoder,
     ResidualConvEncoder,
+    SeriesDecoder,
+    SeriesEncoder,
     TableEncoder,
     TextContext,
     TextEncoder,
@@ -53,6 +58,7 @@ class NetworkSettings:
         image: Image networks: ``"auto"`` (flat up to 12 pixels a side, else convolutional),
             ``"flat"``, ``"conv"`` or ``"residual"``.
         image_likelihood: ``"gaussian"`` or ``"laplace"``, with a learned scale.
+        series: Series networks: ``"conv"`` over time, or ``"recurrent"`` (gated units; slower).
         text: Text decoder: ``"autoregressive"`` or ``"parallel"``.
         text_width: Width of the text transformers.
         word_dropout: Share of words that an autoregressive decoder may not see in training, so
@@ -67,6 +73,7 @@ class NetworkSettings:
     wide: bool = True
     image: Literal["auto", "flat", "conv", "residual"] = "auto"
     image_likelihood: Literal["gaussian", "laplace"] = "gaussian"
+    series: Literal["conv", "recurrent"] = "conv"
     text: Literal["autoregressive", "parallel"] = "autoregressive"
     text_width: int = 64
     word_dropout: float = 0.3
@@ -76,6 +83,7 @@ class NetworkSettings:
         for name, allowed in (
             ("image", ("auto", "flat", "conv", "residual")),
             ("image_likelihood", ("gaussian", "laplace")),
+            ("series", ("conv", "recurrent")),
             ("text", ("autoregressive", "parallel")),
         ):
             if getattr(self, name) not in allowed:
@@ -169,6 +177,24 @@ def _image(codec: DataCodec, name: str, settings: NetworkSettings) -> Parts:
     return make[0](shape), partial(make[1], shape=likelihood.parameter_shape), likelihood
 
 
+def _series(codec: DataCodec, name: str, settings: NetworkSettings) -> Parts:
+    (channels, times), kind = codec.series(name)
+    size = channels * times
+    likelihood: Likelihood
+    if kind == "gaussian":
+        likelihood = GaussianLikelihood((size,), scale="feature")
+    else:
+        counted = {"poisson": PoissonLikelihood, "negative_binomial": NegativeBinomialLikelihood}
+        likelihood = counted[kind](size)
+    shape, counts = (channels, times), kind != "gaussian"
+    hidden, dropout = settings.hidden[-1:], settings.dropout
+    if settings.series == "recurrent":
+        encoder = RecurrentEncoder(shape, counts=counts, hidden=hidden, dropout=dropout)
+        return encoder, partial(RecurrentDecoder, size=shape), likelihood
+    encoder = SeriesEncoder(shape, counts=counts, hidden=hidden, dropout=dropout)
+    return encoder, partial(SeriesDecoder, size=shape, hidden=hidden), likelihood
+
+
 def _tags(codec: DataCodec, name: str, settings: NetworkSettings) -> Parts:
     (tags,) = codec.shape(name)
     likelihood = BernoulliLikelihood(tags)
@@ -199,6 +225,7 @@ _PARTS: dict[str, Callable[[DataCodec, str, NetworkSettings], Parts]] = {
     "image": _image,
     "text": _text,
     "tags": _tags,
+    "series": _series,
 }
 _WEIGHTED = ("table", "text", "tags")
 """Kinds with values that learn no scale of their own."""

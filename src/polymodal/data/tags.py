@@ -1,5 +1,4 @@
-"""Sets of attributes as people write them: lists or sets of strings, strings with a separator,
-arrays of 0 and 1 with a column a tag.
+"""Sets of attributes as people write them: lists, joined strings, arrays of 0 and 1.
 
 An empty list or string is a set that is known to be empty; None (in a CSV: an empty cell) is a set
 that is not known. A tag stands in a set once, however often it is written.
@@ -24,10 +23,10 @@ SETS = (list, tuple, set, frozenset, np.ndarray)
 
 def are_sets_of_strings(values: list[Any]) -> bool:
     """Whether the cells of a column are lists or sets of strings, and not all of them empty."""
-    if not all(isinstance(one, SETS) and np.ndim(_listed(one)) == 1 for one in values):
+    if not all(isinstance(one, SETS) for one in values):
         return False
-    every = [tag for one in values for tag in _listed(one)]
-    return bool(every) and all(isinstance(tag, str) for tag in every)
+    words = all(isinstance(tag, str) for one in values for tag in one)
+    return words and any(len(one) for one in values)
 
 
 def guess_separator(values: list[str]) -> str | None:

@@ -1,5 +1,6 @@
-r"""Negative binomial counts with a mean m and a size r (variance ``m + m^2 / r``).
+r"""Counts: Poisson with a mean m, negative binomial with a size r too (variance ``m + m^2 / r``).
 
+Poisson: ``log p(x) = x log m - m - lgamma(x + 1)``. Negative binomial:
 ``log p(x) = lgamma(x + r) - lgamma(r) - lgamma(x + 1) - r log(1 + m / r) - x log(1 + r / m)``.
 """
 
@@ -61,3 +62,48 @@ class NegativeBinomialObserved(Observed):
         size = self.log_size.exp().expand(*sample_shape, *self.log_mean.shape)
         rate = torch.distributions.Gamma(size, 1 / self.mean * size, validate_args=False)
         return torch.poisson(rate.sample())
+
+
+class PoissonObserved(Observed):
+    """Counts of each cell whose variance is their mean.
+
+    Arguments:
+        log_mean: Logs of the means, ``(..., B, *shape)``.
+        shape: Shape of one value.
+    """
+
+    def __init__(self, log_mean: Tensor, shape: tuple[int, ...]) -> None:
+        self.log_mean = log_mean
+        super().__init__(log_mean.shape[: log_mean.ndim - len(shape)], shape)
+
+    @property
+    def mean(self) -> Tensor:
+        """Mean counts, ``(..., B, *shape)``."""
+        return self.log_mean.exp()
+
+    @property
+    def mode(self) -> Tensor:
+        """The most likely counts, ``(..., B, *shape)``."""
+        return self.mean.floor()
+
+    @property
+    def statistics(self) -> Tensor:
+        """The means, flat, ``(..., B, P)``."""
+        return self.mean.flatten(-len(self.event_shape))
+
+    def cell_log_prob(self, value: Tensor) -> Tensor:
+        """Log-probability of each cell in nats, ``(..., B, *shape)``."""
+        # as above: differences of large numbers
+        wide = torch.float32 if value.device.type == "mps" else torch.float64
+        x, log_mean = value.to(wide), self.log_mean.to(wide)
+        score = x * log_mean - log_mean.exp() - torch.lgamma(x + 1)
+        return score.to(self.log_mean.dtype)
+
+    def _log_prob(self, value: Tensor, cells: Tensor | None) -> Tensor:
+        score = self.cell_log_prob(value)
+        if cells is not None:
+            score = torch.where(cells, score, 0)
+        return sum_event(score, len(self.event_shape))
+
+    def _draw(self, sample_shape: Size) -> Tensor:
+        return torch.poisson(self.mean.expand(*sample_shape, *self.log_mean.shape))

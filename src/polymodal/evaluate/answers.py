@@ -120,9 +120,10 @@ def _answered(
     if target.kind == "text" or draws is None:
         return Answered(point, None, None, None)
     if target.kind == "tags":
-        # binary draws: a half of the two classes' Brier score each
-        scores = torch.stack([brier_of_draws(d, t) for d, t in zip(draws.unbind(-1), truth.T)])
-        return Answered(point, None, None, scores.mean(0) / 2)
+        # without the bias of few draws, as brier_of_draws does it for categories
+        n, share = len(draws), draws.double().mean(0)
+        scores = (share - truth).square() - share * (1 - share) / max(n - 1, 1)
+        return Answered(point, None, None, scores.mean(1))
     if not target.numeric:
         return Answered(point, None, None, brier_of_draws(draws, truth))
     some, true = thin(target, draws).double(), thin(target, truth).double()

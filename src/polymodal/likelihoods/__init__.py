@@ -1,7 +1,7 @@
 """Likelihoods: network output -> p(x_m | z)."""
 
 from polymodal.likelihoods.base import Likelihood
-from polymodal.likelihoods.counts import NegativeBinomialLikelihood
+from polymodal.likelihoods.counts import NegativeBinomialLikelihood, PoissonLikelihood
 from polymodal.likelihoods.discrete import BernoulliLikelihood, CategoricalLikelihood
 from polymodal.likelihoods.location_scale import GaussianLikelihood, LaplaceLikelihood
 from polymodal.likelihoods.mixed import MixedLikelihood
@@ -18,5 +18,6 @@ __all__ = [
     "MixedLikelihood",
     "NegativeBinomialLikelihood",
     "OrdinalLikelihood",
+    "PoissonLikelihood",
     "TokenLikelihood",
 ]

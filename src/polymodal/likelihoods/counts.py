@@ -1,4 +1,4 @@
-"""Likelihood of counts: the decoder gives bounded log-means, sizes are learned a feature."""
+"""Likelihoods of counts: the decoder gives bounded log-means, sizes are learned a feature."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from polymodal.distributions.counts import NegativeBinomialObserved
+from polymodal.distributions.counts import NegativeBinomialObserved, PoissonObserved
 from polymodal.likelihoods.base import Likelihood, as_shape
 from polymodal.likelihoods.scale import RATE, inverse_softplus
 
@@ -21,16 +21,16 @@ def bounded(x: Tensor, bound: float) -> Tensor:
     return bound * torch.tanh(x / bound)
 
 
-class CountScale(nn.Module):
-    """What a negative binomial learns for each feature beside the decoder: level and size.
+class CountLevel(nn.Module):
+    """What any likelihood of counts learns for each feature beside the decoder: a level.
 
-    ``log m = bounded(decoder + level)``, ``log r = bounded(log softplus(...))``. The level is a
-    bias that moves ``rate`` times faster than one: counts in the thousands are far from one.
+    ``log m = bounded(decoder + level)``. The level is a bias that moves ``rate`` times faster
+    than one: counts in the thousands are far from one.
 
     Arguments:
         features: How many features.
         initial: Mean where training starts.
-        rate: How many times faster than a bare parameter level and size move.
+        rate: How many times faster than a bare parameter the level moves.
     """
 
     def __init__(self, features: int, *, initial: float = 1.0, rate: float = RATE) -> None:
@@ -39,11 +39,40 @@ class CountScale(nn.Module):
             raise ValueError(f"Counts need an initial mean in (0, 9e6), got {initial}.")
         self.rate, self.start = rate, math.log(initial)
         self.level = nn.Parameter(torch.zeros(features))
+
+    def log_mean(self, parameters: Tensor) -> Tensor:
+        """Logs of means, ``(..., P) -> (..., P)``."""
+        return bounded(parameters + self.start + self.rate * self.level, LOG_MEAN_BOUND)
+
+    @torch.no_grad()
+    def start_from(self, value: Tensor, cells: Tensor) -> None:
+        """Set levels to the mean of the values, ``(B, P), (B, P) bool``."""
+        n = cells.sum(0)
+        mean = torch.where(cells, value, 0).double().sum(0) / n.clamp(min=1)
+        log_mean = mean.clamp(1e-2, 1e6).log()
+        level = LOG_MEAN_BOUND * torch.atanh(log_mean / LOG_MEAN_BOUND)
+        moved = ((level - self.start) / self.rate).to(self.level.dtype)
+        self.level.copy_(torch.where(n > 0, moved, self.level))
+
+
+class CountScale(CountLevel):
+    """What a negative binomial learns for each feature beside the decoder: level and size.
+
+    ``log r = bounded(log softplus(...))`` beside the level.
+
+    Arguments:
+        features: How many features.
+        initial: Mean where training starts.
+        rate: How many times faster than a bare parameter level and size move.
+    """
+
+    def __init__(self, features: int, *, initial: float = 1.0, rate: float = RATE) -> None:
+        super().__init__(features, initial=initial, rate=rate)
         self.size = nn.Parameter(torch.zeros(features))
 
     def forward(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """Logs of means and of sizes, ``(..., P) -> (..., P), (P,)``."""
-        log_mean = bounded(parameters + self.start + self.rate * self.level, LOG_MEAN_BOUND)
+        log_mean = self.log_mean(parameters)
         size = functional.softplus(inverse_softplus(1.0) + self.rate * self.size)
         return log_mean, bounded((size + 1e-3).log(), LOG_SIZE_BOUND)
 
@@ -54,20 +83,14 @@ class CountScale(nn.Module):
         From a mean of one, counts in the thousands have gradients in the thousands at first; an
         adaptive optimiser then takes small steps for long.
         """
+        super().start_from(value, cells)
         x, n = torch.where(cells, value, 0).double(), cells.sum(0)  # (B, P), (P,)
         mean = x.sum(0) / n.clamp(min=1)
         spread = torch.where(cells, x - mean, 0).square().sum(0) / n.clamp(min=1)
-        log_mean = mean.clamp(1e-2, 1e6).log()
-        level = LOG_MEAN_BOUND * torch.atanh(log_mean / LOG_MEAN_BOUND)
         size = (mean.square() / (spread - mean).clamp(min=1e-3)).clamp(0.1, 20.0)
         raw = size + (-torch.expm1(-size)).log()  # softplus's inverse
-        seen = n > 0
-        for parameter, target, start in (
-            (self.level, level, self.start),
-            (self.size, raw, inverse_softplus(1.0)),
-        ):
-            moved = ((target - start) / self.rate).to(parameter.dtype)
-            parameter.copy_(torch.where(seen, moved, parameter))
+        moved = ((raw - inverse_softplus(1.0)) / self.rate).to(self.size.dtype)
+        self.size.copy_(torch.where(n > 0, moved, self.size))
 
 
 class NegativeBinomialLikelihood(Likelihood):
@@ -96,10 +119,44 @@ class NegativeBinomialLikelihood(Likelihood):
 
     def start_from(self, value: Tensor, cells: Tensor | None = None) -> None:
         """Start at the mean and spread of the values; see the base class."""
-        there = torch.ones_like(value, dtype=torch.bool) if cells is None else cells
-        there = there.reshape(there.shape + (1,) * (value.ndim - there.ndim)).expand_as(value)
-        self.learned.start_from(value.flatten(1), there.flatten(1))
+        self.learned.start_from(*_flat(value, cells))
 
     def point(self, statistics: Tensor) -> Tensor:
         """Means rounded to counts, ``(..., P) -> (..., *value_shape)``."""
         return statistics.round().unflatten(-1, self.value_shape)
+
+
+class PoissonLikelihood(Likelihood):
+    """Counts of each cell, as floats: mean and variance m from the decoder.
+
+    Arguments:
+        shape: Shape of one value; an integer P stands for ``(P,)``.
+        initial: Mean where training starts.
+        rate: How many times faster than a bare parameter levels move.
+    """
+
+    def __init__(
+        self, shape: tuple[int, ...] | int, *, initial: float = 1.0, rate: float = RATE
+    ) -> None:
+        shape = as_shape(shape, "PoissonLikelihood")
+        super().__init__(shape, shape)
+        self.learned = CountLevel(self.dims, initial=initial, rate=rate)
+
+    def _observe(self, parameters: Tensor) -> PoissonObserved:
+        log_mean = self.learned.log_mean(parameters.flatten(-len(self.value_shape)))
+        return PoissonObserved(log_mean.unflatten(-1, self.value_shape), self.value_shape)
+
+    def start_from(self, value: Tensor, cells: Tensor | None = None) -> None:
+        """Start at the mean of the values; see the base class."""
+        self.learned.start_from(*_flat(value, cells))
+
+    def point(self, statistics: Tensor) -> Tensor:
+        """Means rounded to counts, ``(..., P) -> (..., *value_shape)``."""
+        return statistics.round().unflatten(-1, self.value_shape)
+
+
+def _flat(value: Tensor, cells: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Values and what of them is there, ``(B, P)`` both."""
+    there = torch.ones_like(value, dtype=torch.bool) if cells is None else cells
+    there = there.reshape(there.shape + (1,) * (value.ndim - there.ndim)).expand_as(value)
+    return value.flatten(1), there.flatten(1)

@@ -9,6 +9,10 @@ from polymodal.networks.mlp import MLPDecoder as MLPDecoder
 from polymodal.networks.mlp import MLPEncoder as MLPEncoder
 from polymodal.networks.resnet import ResidualConvDecoder as ResidualConvDecoder
 from polymodal.networks.resnet import ResidualConvEncoder as ResidualConvEncoder
+from polymodal.networks.series import RecurrentDecoder as RecurrentDecoder
+from polymodal.networks.series import RecurrentEncoder as RecurrentEncoder
+from polymodal.networks.series import SeriesDecoder as SeriesDecoder
+from polymodal.networks.series import SeriesEncoder as SeriesEncoder
 from polymodal.networks.table import TableEncoder as TableEncoder
 from polymodal.networks.text import ParallelTextDecoder as ParallelTextDecoder
 from polymodal.networks.text import TextContext as TextContext

@@ -17,15 +17,17 @@ HIDDEN_GAIN = math.sqrt(2.0)
 OUTPUT_GAIN = 0.5
 """For the last layer of a decoder: an untrained likelihood is nearly the same for every z."""
 
-Layer = TypeVar("Layer", nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
+Layer = TypeVar("Layer", nn.Linear, nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d)
 
 
-def inputs_of_one_output(layer: nn.Linear | nn.Conv2d | nn.ConvTranspose2d) -> float:
+def inputs_of_one_output(
+    layer: nn.Linear | nn.Conv1d | nn.Conv2d | nn.ConvTranspose1d | nn.ConvTranspose2d,
+) -> float:
     """How many inputs one output sums over."""
     if isinstance(layer, nn.Linear):
         return layer.in_features
     taps = math.prod(layer.kernel_size)
-    if isinstance(layer, nn.ConvTranspose2d):
+    if isinstance(layer, nn.ConvTranspose1d | nn.ConvTranspose2d):
         # A stride of s spreads the taps over s x s output pixels, which torch's own
         # initialisers do not know: they would start these layers far too small or too large.
         taps /= math.prod(layer.stride)

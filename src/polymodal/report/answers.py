@@ -117,6 +117,9 @@ def answer_grids(
     return grids
 
 
+_SMOOTH = ("image", "vector", "embedding", "series", "audio")
+
+
 def cell_grid(
     model: LatentModel, codec: DataCodec, tensors: Tensors, *, n_rows: int = 4, seed: int = 0
 ) -> CellGrid | None:
@@ -209,7 +212,7 @@ def _draws_without_noise(
 
     Independent noise in every pixel would hide what the draws differ in.
     """
-    names = [name for name in wanted if codec.kind(name) in ("image", "vector")]
+    names = [name for name in wanted if codec.kind(name) in _SMOOTH]
     if not names:
         return {}
     x, present = source.gather(torch.arange(len(source), device=source.device))

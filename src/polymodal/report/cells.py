@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from polymodal.report.pictures import encode_image, encode_strip, strip_width
+from polymodal.report.pictures import encode_image, encode_lines, encode_strip, strip_width
 from polymodal.typing import rows_present
 
 if TYPE_CHECKING:
@@ -67,6 +67,14 @@ def show(codec: DataCodec, name: str, values: Tensor, present: Tensor | None = N
             numbers = torch.where(present.cpu(), numbers, torch.nan)
         width = max(60, 5 * strip_width(numbers.shape[1]))
         cells = [Cell("strip", name, encode_strip(row.numpy()), width) for row in numbers]
+    elif kind == "series":
+        (channels, times), counted = codec.series(name)[0], codec.series(name)[1] != "gaussian"
+        numbers = values.detach().float().cpu()
+        numbers = 2 * numbers.log1p() - 1 if counted else numbers
+        if present is not None:
+            numbers = torch.where(present.cpu(), numbers, torch.nan)
+        pages = [encode_lines(row.reshape(channels, times).numpy()) for row in numbers]
+        cells = [Cell("strip", name, page, min(240, max(60, 2 * times))) for page in pages]
     elif kind == "tags":
         cells = [Cell("text", shorten(_listed(tags))) for tags in codec.decode(name, values)]
     elif kind == "text":

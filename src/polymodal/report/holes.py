@@ -93,6 +93,9 @@ def _kind(codec: DataCodec, name: str) -> str:
     if kind == "text":
         return f"text, up to {codec.length(name)} words"
     shape = codec.shape(name)
+    if kind == "series":
+        (channels, times), likelihood = codec.series(name)
+        return f"series, {channels} x {times} times, {likelihood.replace('_', ' ')}"
     if kind == "tags":
         return f"tags, {shape[0]} known"
     if kind == "image":

@@ -58,18 +58,26 @@ def encode_strip(values: np.ndarray) -> str:
 
     Long vectors are folded into lines; NaN is grey.
     """
-    from PIL import Image
-
     values = np.asarray(values, dtype=np.float64).ravel()
     width = strip_width(len(values))
     lines = -(-len(values) // width)
     padded = np.full(lines * width, np.nan)
     padded[: len(values)] = values
-    share = np.tanh(np.nan_to_num(padded, nan=0.0) / 1.5)[:, None]
+    return _heat(padded.reshape(lines, width))
+
+
+def encode_lines(values: np.ndarray) -> str:
+    """Standardised numbers ``(lines, columns)`` as such a strip, a line tall enough to be seen."""
+    return _heat(np.repeat(np.asarray(values, dtype=np.float64), max(1, 6 // len(values)), axis=0))
+
+
+def _heat(values: np.ndarray) -> str:
+    from PIL import Image
+
+    share = np.tanh(np.nan_to_num(values, nan=0.0) / 1.5)[..., None]
     colours = np.where(share < 0, _MID + (_MID - _COLD) * share, _MID + (_WARM - _MID) * share)
-    colours[np.isnan(padded)] = 200.0
-    shape = (lines, width, 3)
-    return _address(Image.fromarray(colours.round().astype(np.uint8).reshape(shape)))
+    colours[np.isnan(values)] = 200.0
+    return _address(Image.fromarray(colours.round().astype(np.uint8)))
 
 
 def encode_mask(present: np.ndarray) -> str:

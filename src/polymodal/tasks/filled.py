@@ -77,8 +77,8 @@ class Imputation:
         """The central interval of the draws: two results like ``mean``, lower and upper.
 
         Numbers, counts, ordinal levels, vectors and pixels have bounds; what was observed is its
-        own bound. A category, a text, a set of tags or a sound has no order: its two bounds are its
-        likeliest value.
+        own bound. A category, a text, a set of tags or a sound has no order: its two bounds are
+        its likeliest value.
 
         Arguments:
             level: The probability that the interval should hold.

@@ -1,0 +1,113 @@
+"""Series as people keep them: (rows, times) or (rows, channels, times), as arrays or in cells.
+
+A missing stretch is NaN. Rows in cells may have different lengths: the shorter ones lack their
+last times, which are then missing like any others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from polymodal.data.cells import refuse_infinite
+from polymodal.data.kinds import COUNTED
+from polymodal.data.names import Raw
+from polymodal.data.schema import ModalitySpec
+
+
+def read_series(
+    spec: ModalitySpec, values: Raw, present: np.ndarray, where: str
+) -> tuple[ModalitySpec, np.ndarray, np.ndarray]:
+    """A column of series, checked.
+
+    Returns:
+        The specification with its size, values (N, T) or (N, C, T), presence (N, C T).
+
+    Raises:
+        ValueError: If a cell is no series, is infinite, or is no count where counts are said.
+    """
+    if values.dtype == object:
+        values = _stacked(values, present, where, spec)
+    if values.ndim not in (2, 3) or values.dtype.kind not in "iufb" or 0 in values.shape[1:]:
+        raise ValueError(
+            f"{where}: series need numbers of the shape (rows, times) or (rows, channels, times), "
+            f"got {values.dtype} of shape {values.shape}."
+        )
+    size = (1, values.shape[1]) if values.ndim == 2 else (values.shape[1], values.shape[2])
+    if spec.size is not None and spec.size != size:
+        raise ValueError(
+            f"{where}: the schema has series of {_said(spec.size)}, the data {_said(size)}."
+        )
+    flat = values.reshape(len(values), -1)
+    refuse_infinite(flat, where)
+    cells = present[:, None] if present.ndim == 1 else present.reshape(len(values), -1)
+    cells = np.broadcast_to(cells, flat.shape)
+    if flat.dtype.kind == "f":
+        cells = cells & ~np.isnan(flat)
+    if spec.likelihood in COUNTED and cells.any() and not are_counts(flat, cells):
+        wrong = cells & ((flat < 0) | (flat != flat.round()))
+        row, place = (int(i) for i in np.argwhere(wrong)[0])
+        raise ValueError(
+            f"{where}, row {row}, time {place % size[1]}: expected a count (0, 1, 2, ...), got "
+            f"{flat[row, place]}; mend it, or set likelihood: gaussian in the schema."
+        )
+    return replace(spec, size=size), values, np.array(cells)
+
+
+def are_counts(flat: np.ndarray, cells: np.ndarray) -> bool:
+    """Whether all known values are whole and none is negative; false where none is known."""
+    known = flat[cells]
+    return bool(known.size and (known >= 0).all() and (known == known.round()).all())
+
+
+def _said(size: Any) -> str:  # noqa: ANN401
+    channels = "1 channel" if size[0] == 1 else f"{size[0]} channels"
+    return f"{channels} x {size[1]} times"
+
+
+def _stacked(cells: np.ndarray, present: np.ndarray, where: str, spec: ModalitySpec) -> np.ndarray:
+    """Cells of lists or arrays as one array of float64, NaN where nothing is."""
+    rows = np.flatnonzero(present)
+    found = [numeric_cell(cells[row], f"{where}, row {row}", "a series") for row in rows]
+    for row, one in zip(rows, found, strict=True):
+        if one.ndim not in (1, 2) or (one.ndim, one.shape[:-1]) != (
+            found[0].ndim,
+            found[0].shape[:-1],
+        ):
+            raise ValueError(
+                f"{where}, row {row}: expected (times,) or (channels, times) like the other rows, "
+                f"got shape {one.shape}."
+            )
+    size = spec.size if isinstance(spec.size, tuple) else None
+    longest = max((one.shape[-1] for one in found), default=0)
+    times = size[1] if size else longest
+    if not times:
+        raise ValueError(f"{where}: no row has a value; give the size in the schema.")
+    if longest > times:
+        row = next(r for r, one in zip(rows, found, strict=True) if one.shape[-1] > times)
+        raise ValueError(
+            f"{where}, row {row}: a series of {longest} times, the schema has {times}; cut it."
+        )
+    flat = found[0].ndim == 1 if found else size is None or size[0] == 1
+    channels = () if flat else (found[0].shape[0] if found else size[0],)  # type: ignore[index]
+    stacked = np.full((len(cells), *channels, times), np.nan)
+    for row, one in zip(rows, found, strict=True):
+        stacked[row, ..., : one.shape[-1]] = one
+    return stacked
+
+
+def numeric_cell(cell: Any, where: str, what: str) -> np.ndarray:  # noqa: ANN401
+    """A cell of numbers, nested lists and arrays of arrays too, as an array.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    if isinstance(cell, np.ndarray) and cell.dtype == object:
+        cell = [one.tolist() if isinstance(one, np.ndarray) else one for one in cell]
+    try:
+        made = np.asarray(cell)
+        return made if made.dtype.kind in "iuf" else made.astype(np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"{where}: expected {what} of numbers, got {cell!r:.60}.") from None
