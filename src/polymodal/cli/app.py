@@ -121,7 +121,11 @@ def main(tokens: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except Exception as error:
-        text = str(error) if isinstance(error, ValueError | OSError) else _named(error)
+        text = (
+            str(error)
+            if isinstance(error, ValueError | OSError | ModuleNotFoundError)
+            else _named(error)
+        )
         return _end(error, text or _named(error), FAILED)
 
 

@@ -37,8 +37,8 @@ def generate(
     check_out(out)
     fitted = load_model(model)
     frame = frame_of(fitted.generate(n, seed=seed))
-    extra = write_frame(frame, out)
+    extra = write_frame(frame, out, schema=fitted.schema_)
     said = {"out": out, "files": extra, "rows": n, "seed": seed,
             "columns": list(map(str, frame.columns))}  # fmt: skip
-    more = f" and {count(len(extra), 'picture')} beside it" if extra else ""
+    more = f" and {count(len(extra), 'file')} beside it" if extra else ""
     print_result(said, f"{count(n, 'row')} written to {out}{more}.", json)

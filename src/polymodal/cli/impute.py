@@ -77,7 +77,7 @@ def impute(
     frame = stack_draws(done) if all_draws else filled(done, fitted.schema_, interval)
     specs = fitted.schema_.modalities.values()
     pictures = {one for spec in specs if spec.kind == "image" for one in spec.sources}
-    extra = write_frame(frame, out, pictures, Path(data).parent)
+    extra = write_frame(frame, out, pictures, Path(data).parent, fitted.schema_)
     rows_with_holes = [
         (mask if mask.ndim == 1 else mask.any(1)).tolist()
         for mask in done.imputed.missing.values()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ import numpy as np
 
 from polymodal.cli.outputs import written
 from polymodal.data.png import png_bytes
+from polymodal.data.series import numeric_cell
+from polymodal.data.sounds import wav_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,33 +50,51 @@ def frame_of(result: object) -> pd.DataFrame:
 
 
 def write_frame(
-    frame: pd.DataFrame, path: Path, pictures: Collection[str] = (), base: Path | None = None
+    frame: pd.DataFrame,
+    path: Path,
+    pictures: Collection[str] = (),
+    base: Path | None = None,
+    schema: Schema | None = None,
 ) -> list[Path]:
     """Write a table as Parquet or CSV, by the suffix of its name.
 
     In Parquet pictures are PNG bytes; a CSV names PNG files that are put into a folder beside it.
     A picture that came as the name of a file stays that file: its bytes in Parquet, its name, as
-    seen from the new file, in a CSV.
+    seen from the new file, in a CSV. Sounds likewise, as WAV. Series and spectrograms are lists
+    of lists.
 
     Arguments:
         frame: The table.
         path: Where to write it.
         pictures: Columns that hold pictures, where their cells may be names of files.
         base: The folder that those names are relative to.
+        schema: What the columns are, where it is known.
 
     Returns:
-        The picture files that were written.
+        The picture and sound files that were written.
     """
     frame, files, base = frame.copy(deep=False), [], base or Path()
     parquet = path.suffix.lower() == ".parquet"
+    specs = _specs(schema)
     for column in frame.columns:
         sample = next((v for v in frame[column] if v is not None and not _is_nan(v)), None)
-        if column in pictures or is_picture(sample):
+        spec = specs.get(str(column))
+        if spec is not None and spec.kind == "audio" and spec.rate:
+            sound = partial(_wav, rate=spec.rate, base=base)
+            if parquet:
+                frame[column] = _each(frame[column], sound)
+            else:
+                found = _files(frame[column], str(column), path, base, sound)
+                frame[column], files = found[0], files + found[1]
+        elif spec is not None and spec.kind in ("series", "audio"):
+            lists = _each(frame[column], lambda v: numeric_cell(v, str(column), "it").tolist())
+            frame[column] = lists if parquet else _each(lists, json.dumps)
+        elif column in pictures or is_picture(sample):
             if parquet:
                 frame[column] = _each(frame[column], lambda v: png_bytes(v, base))
             else:
-                frame[column], more = _picture_files(frame[column], str(column), path, base)
-                files += more
+                found = _files(frame[column], str(column), path, base, png_bytes)
+                frame[column], files = found[0], files + found[1]
         elif isinstance(sample, list | tuple) and _hold_words(frame[column]):
             sets = _each(frame[column], list)
             frame[column] = sets if parquet else _each(sets, TAG_SEPARATOR.join)
@@ -102,8 +123,32 @@ def is_picture(value: object) -> bool:
     return hasattr(value, "save") and hasattr(value, "mode")
 
 
-def _picture_files(
-    values: Iterable[Any], column: str, path: Path, base: Path
+def _specs(schema: Schema | None) -> dict[str, ModalitySpec]:
+    """Modalities by the names that their column may have in a result."""
+    found = {} if schema is None else dict(schema.modalities)
+    return {str(spec.column): spec for spec in found.values() if spec.column} | found
+
+
+def _wav(value: Any, base: Path, rate: int) -> bytes:  # noqa: ANN401
+    """A sound as the bytes of its file (a file's own, or a WAV)."""
+    if isinstance(value, Mapping):
+        kept = value.get("bytes")
+        value = value["path"] if kept is None and value.get("array") is None else (
+            value["array"] if kept is None else kept
+        )  # fmt: skip
+    if isinstance(value, bytes | bytearray):
+        return bytes(value)
+    if isinstance(value, str | Path):
+        return (base / value).read_bytes()
+    return wav_bytes(np.asarray(value), rate)
+
+
+def _files(
+    values: Iterable[Any],
+    column: str,
+    path: Path,
+    base: Path,
+    as_bytes: Callable[[Any, Path], bytes],
 ) -> tuple[list[str | None], list[Path]]:
     name = "".join(c if c.isalnum() or c in "-_" else "_" for c in column)
     folder = path.parent / f"{path.stem}_{name}"
@@ -115,13 +160,25 @@ def _picture_files(
         if isinstance(value, str | Path):
             names.append(_seen_from(path.parent, base, value))
             continue
-        data = png_bytes(value, base)
-        file = folder / f"{row:06d}{'.jpg' if data.startswith(bytes([0xFF, 0xD8])) else '.png'}"
+        data = as_bytes(value, base)
+        file = folder / f"{row:06d}{_suffix(data)}"
         folder.mkdir(parents=True, exist_ok=True)
         file.write_bytes(data)
         names.append(f"{folder.name}/{file.name}")
         files.append(file)
     return names, files
+
+
+def _suffix(data: bytes) -> str:
+    """What a picture's or sound's file is called by its first bytes."""
+    known = {
+        b"\xff\xd8": ".jpg",
+        b"RIFF": ".wav",
+        b"fLaC": ".flac",
+        b"OggS": ".ogg",
+        b"ID3": ".mp3",
+    }
+    return next((suffix for head, suffix in known.items() if data.startswith(head)), ".png")
 
 
 def _seen_from(folder: Path, base: Path, name: str | Path) -> str:

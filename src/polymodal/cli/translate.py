@@ -44,7 +44,7 @@ def translate(
     )
     made = fitted.translate(rows, to=wanted, given=read or None)
     frame = frame_of(made)
-    extra = write_frame(frame, out)
+    extra = write_frame(frame, out, schema=fitted.schema_)
     said = {
         "out": out, "files": extra, "rows": len(frame), "to": wanted,
         "given": read or [n for n in fitted.codec_.names if n not in wanted],

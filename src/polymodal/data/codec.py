@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from polymodal.data.codec_arrays import ImageCodec, VectorCodec
+from polymodal.data.codec_audio import AudioCodec
+from polymodal.data.codec_embedding import EmbeddingCodec
 from polymodal.data.codec_series import SeriesCodec
 from polymodal.data.codec_table import NOTHING_KNOWN, TableCodec
 from polymodal.data.codec_tags import TagsCodec
@@ -24,7 +26,9 @@ from polymodal.typing import Batch, Column, Present
 if TYPE_CHECKING:
     from pandas import Index
 
-ModalityCodec = TableCodec | VectorCodec | ImageCodec | TextCodec | TagsCodec | SeriesCodec
+ModalityCodec = (
+    TableCodec | VectorCodec | ImageCodec | TextCodec | TagsCodec | SeriesCodec | AudioCodec
+)
 _CODECS: dict[str, type[ModalityCodec]] = {
     "table": TableCodec,
     "vector": VectorCodec,
@@ -32,6 +36,8 @@ _CODECS: dict[str, type[ModalityCodec]] = {
     "text": TextCodec,
     "tags": TagsCodec,
     "series": SeriesCodec,
+    "audio": AudioCodec,
+    "embedding": EmbeddingCodec,
 }
 FORMAT = 1
 
@@ -234,7 +240,7 @@ def _where(data: MultimodalData, name: str) -> str:
 
 def _completed(spec: ModalitySpec, codec: ModalityCodec) -> ModalitySpec:
     """The specification with what was learned, as far as a schema says it."""
-    if isinstance(codec, TagsCodec | SeriesCodec):
+    if isinstance(codec, TagsCodec | SeriesCodec | AudioCodec):
         return codec.complete(spec)
     if not isinstance(codec, TableCodec):
         return spec

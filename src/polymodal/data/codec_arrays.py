@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
@@ -34,9 +34,7 @@ class VectorCodec:
     constant: np.ndarray
 
     @classmethod
-    def fit(
-        cls, spec: ModalitySpec, values: np.ndarray, present: np.ndarray, where: str
-    ) -> VectorCodec:
+    def fit(cls, spec: ModalitySpec, values: np.ndarray, present: np.ndarray, where: str) -> Self:
         """From the training rows."""
         n_known = present.sum(0)
         known = np.where(present, values, 0).astype(np.float64)
@@ -90,7 +88,7 @@ class VectorCodec:
     @classmethod
     def from_config(
         cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor], spec: ModalitySpec
-    ) -> VectorCodec:
+    ) -> Self:
         """The inverse of :meth:`to_config`; raises ValueError for what no codec wrote."""
         loc, scale = (tensors[one].to(torch.float64).numpy() for one in ("loc", "scale"))
         if loc.shape != scale.shape or loc.shape != (spec.size,):

@@ -13,6 +13,7 @@ from polymodal.data.names import Raw, nearest
 from polymodal.data.rows import Column, Rows
 from polymodal.data.schema import ModalitySpec
 from polymodal.data.series import read_series
+from polymodal.data.sounds import read_audio
 from polymodal.data.tags import read_tags
 
 
@@ -47,6 +48,8 @@ def extract(rows: Rows, name: str, spec: ModalitySpec, absent_ok: bool) -> Extra
             f"{nearest(source, rows.known())}"
         )
     where = f"{rows.origin}, {source!r}"
+    if spec.kind == "audio":
+        return Extracted(*read_audio(spec, column.values, column.present, where, rows.base))
     if spec.kind in ("tags", "series"):
         read = {"tags": read_tags, "series": read_series}[spec.kind]
         return Extracted(*read(spec, column.values, column.present, where))

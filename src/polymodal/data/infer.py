@@ -21,6 +21,7 @@ other numbers           positive if above 0 with a long tail (skewness above 1, 
 lists, 1-D arrays       vector, if all have one length, else series; tags if they hold strings
 sets of strings         tags
 lists of lists          series (channels, times)
+sounds                  audio (names of sound files, their bytes, mappings with samples and rate)
 pictures                image (PIL, bytes that PIL opens, uint8 arrays of 2 or 3 axes)
 anything else           left out
 ======================  ===========================================================================
@@ -38,6 +39,7 @@ from polymodal.data.images import describe_images, holds_images
 from polymodal.data.names import Raw, free_name
 from polymodal.data.schema import DEFAULT_TOKENS, ColumnSpec, Level, ModalitySpec, Schema
 from polymodal.data.series import numeric_cell
+from polymodal.data.sounds import holds_sounds
 from polymodal.data.tags import are_sets_of_strings, guess_separator
 from polymodal.typing import ColumnKind
 
@@ -126,6 +128,11 @@ def infer_column(
         if depth == 2 and not _are_pixels(first):
             return _series(known, name)
     sample = known.iloc[:_LOOKED_AT].tolist()
+    sounds = holds_sounds(sample, base)
+    if sounds == "lost":
+        raise LeftOutError(f"names of sounds, none of which exists in {str(base or '.')!r}")
+    if sounds is not None:
+        return ModalitySpec("audio", column=name)
     pictures = holds_images(sample, base)
     if pictures == "lost":
         raise LeftOutError(f"names of pictures, none of which exists in {str(base or '.')!r}")

@@ -1,8 +1,8 @@
 """From a fitted codec to modalities: the networks and the likelihood that each kind gets.
 
-Sizes follow the data: a wide hidden layer for wide inputs, convolutions for images above 12 pixels
-a side, a small transformer for text. Every likelihood learns its scale, so that no modality drowns
-another by its units.
+Sizes follow the data: a wide hidden layer for wide inputs, convolutions for series, and for images
+and spectrograms above 12 pixels a side, a small transformer for text. Every likelihood of numbers
+learns its scale, so that no modality drowns another by its units.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ from polymodal.networks import (
     WideDecoder,
     WideEncoder,
 )
+from polymodal.networks.conv import SMALLEST_SIDE
 
 SMALL_IMAGE = 12
 """Images up to this many pixels a side are read as flat vectors."""
@@ -166,7 +167,9 @@ def _image(codec: DataCodec, name: str, settings: NetworkSettings) -> Parts:
     likelihood = kind[settings.image_likelihood](shape, scale="scalar")
     network = settings.image
     if network == "auto":
-        network = "flat" if max(shape[1:]) <= SMALL_IMAGE else "conv"
+        # a long and very narrow picture has nothing to halve
+        small = max(shape[1:]) <= SMALL_IMAGE or min(shape[1:]) < SMALLEST_SIDE
+        network = "flat" if small else "conv"
     if network == "flat":
         encoder = MLPEncoder(shape, settings.hidden, dropout=settings.dropout)
         return encoder, _mlp_decoder(likelihood, settings), likelihood
@@ -226,6 +229,8 @@ _PARTS: dict[str, Callable[[DataCodec, str, NetworkSettings], Parts]] = {
     "text": _text,
     "tags": _tags,
     "series": _series,
+    "audio": _image,
+    "embedding": _vector,
 }
 _WEIGHTED = ("table", "text", "tags")
 """Kinds with values that learn no scale of their own."""

@@ -48,6 +48,7 @@ from polymodal.data.kinds import KEYS
 from polymodal.data.names import Raw, nearest, objects
 from polymodal.data.rows import ArrayRows, FrameRows
 from polymodal.data.schema import DEFAULT_TOKENS, KINDS, ColumnSpec, ModalitySpec, Schema
+from polymodal.data.sounds import holds_sounds
 from polymodal.data.tags import are_sets_of_strings, guess_separator
 from polymodal.typing import COLUMN_KINDS
 
@@ -347,6 +348,8 @@ def _kind_by_looks(array: np.ndarray, rows: ArrayRows, name: str, where: str) ->
     known = [] if column is None else array[column.present].tolist()
     if holds_images(known[:5], None) in ("pil", "array", "bytes", "path"):
         return "image"
+    if holds_sounds(known[:5], None) in ("path", "bytes", "mapping"):
+        return "audio"
     if known and are_sets_of_strings(known):
         return "tags"
     if known and all(isinstance(one, str) for one in known):

@@ -61,7 +61,11 @@ def show(codec: DataCodec, name: str, values: Tensor, present: Tensor | None = N
     if kind == "image":
         pixels = values.detach().float().cpu().numpy()
         cells = [Cell("image", name, encode_image(pixels[i])) for i in range(n_rows)]
-    elif kind == "vector":
+    elif kind == "audio":
+        # low frequencies below, from two scales under the mean to two above it
+        spectra = (values.detach().float().cpu().numpy()[:, :, ::-1] + 2) / 4
+        cells = [Cell("image", name, encode_image(spectra[i]), 90) for i in range(n_rows)]
+    elif kind in ("vector", "embedding"):
         numbers = values.detach().float().cpu()
         if present is not None and present.ndim == 2:
             numbers = torch.where(present.cpu(), numbers, torch.nan)

@@ -96,6 +96,8 @@ def _kind(codec: DataCodec, name: str) -> str:
     if kind == "series":
         (channels, times), likelihood = codec.series(name)
         return f"series, {channels} x {times} times, {likelihood.replace('_', ' ')}"
+    if kind == "audio":
+        return f"audio, {shape[1]} mel bands x {shape[2]} frames"
     if kind == "tags":
         return f"tags, {shape[0]} known"
     if kind == "image":
