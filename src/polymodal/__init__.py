@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from polymodal.data.bundled import load_bundled as load_bundled
     from polymodal.data.dataset import MultimodalData as MultimodalData
     from polymodal.data.modalities import NetworkSettings as NetworkSettings
+    from polymodal.data.schema import ModalitySpec as ModalitySpec
     from polymodal.data.schema import Schema as Schema
     from polymodal.data.sources import from_arrays as from_arrays
     from polymodal.data.sources import read as read
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "FileError": "polymodal.files",
+    "ModalitySpec": "polymodal.data.schema",
     "MultimodalData": "polymodal.data.dataset",
     "MultimodalModel": "polymodal.estimator",
     "NetworkSettings": "polymodal.data.modalities",

@@ -15,11 +15,17 @@ from polymodal.cli.outputs import written
 from polymodal.data.png import png_bytes
 from polymodal.data.series import numeric_cell
 from polymodal.data.sounds import wav_bytes
+from polymodal.data.written import parsed
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from polymodal.data.schema import ModalitySpec, Schema
 
+
+_SUFFIXES = {
+    b"\xff\xd8": ".jpg", b"RIFF": ".wav", b"fLaC": ".flac", b"OggS": ".ogg", b"ID3": ".mp3"
+}  # fmt: skip
 TAG_SEPARATOR = "|"
 """What stands between the tags of a set in a CSV."""
 
@@ -80,14 +86,14 @@ def write_frame(
         sample = next((v for v in frame[column] if v is not None and not _is_nan(v)), None)
         spec = specs.get(str(column))
         if spec is not None and spec.kind == "audio" and spec.rate:
-            sound = partial(_wav, rate=spec.rate, base=base)
+            sound = partial(_wav, rate=spec.rate)
             if parquet:
-                frame[column] = _each(frame[column], sound)
+                frame[column] = _each(frame[column], partial(sound, base=base))
             else:
                 found = _files(frame[column], str(column), path, base, sound)
                 frame[column], files = found[0], files + found[1]
         elif spec is not None and spec.kind in ("series", "audio"):
-            lists = _each(frame[column], lambda v: numeric_cell(v, str(column), "it").tolist())
+            lists = _each(frame[column], _nested)
             frame[column] = lists if parquet else _each(lists, json.dumps)
         elif column in pictures or is_picture(sample):
             if parquet:
@@ -95,11 +101,11 @@ def write_frame(
             else:
                 found = _files(frame[column], str(column), path, base, png_bytes)
                 frame[column], files = found[0], files + found[1]
-        elif isinstance(sample, list | tuple) and _hold_words(frame[column]):
+        elif isinstance(sample, list | tuple | np.ndarray) and _hold_words(frame[column]):
             sets = _each(frame[column], list)
             frame[column] = sets if parquet else _each(sets, TAG_SEPARATOR.join)
         elif isinstance(sample, np.ndarray | list | tuple):
-            numbers = _each(frame[column], lambda v: np.asarray(v, dtype=np.float64).tolist())
+            numbers = _each(frame[column], _nested)
             frame[column] = numbers if parquet else _each(numbers, json.dumps)
     with written(path) as part:
         if parquet:
@@ -111,7 +117,8 @@ def write_frame(
 
 def _hold_words(values: Iterable[Any]) -> bool:
     """Whether the lists of a column are sets of tags."""
-    return any(isinstance(one, str) for v in values if isinstance(v, list | tuple) for one in v)
+    sets = (v for v in values if isinstance(v, list | tuple | np.ndarray))
+    return any(isinstance(one, str) for v in sets for one in v)
 
 
 def is_picture(value: object) -> bool:
@@ -121,6 +128,10 @@ def is_picture(value: object) -> bool:
     if isinstance(value, np.ndarray):
         return value.ndim >= 2
     return hasattr(value, "save") and hasattr(value, "mode")
+
+
+def _nested(value: Any) -> list[Any]:  # noqa: ANN401
+    return numeric_cell(parsed(value), "a cell", "a list").tolist()
 
 
 def _specs(schema: Schema | None) -> dict[str, ModalitySpec]:

@@ -15,6 +15,7 @@ from polymodal.data.schema import ModalitySpec
 from polymodal.data.series import read_series
 from polymodal.data.sounds import read_audio
 from polymodal.data.tags import read_tags
+from polymodal.data.written import parse_all
 
 
 class Extracted(NamedTuple):
@@ -48,6 +49,8 @@ def extract(rows: Rows, name: str, spec: ModalitySpec, absent_ok: bool) -> Extra
             f"{nearest(source, rows.known())}"
         )
     where = f"{rows.origin}, {source!r}"
+    if column.values.dtype == object and spec.kind not in ("image", "text"):
+        column = Column(parse_all(column.values), column.present)
     if spec.kind == "audio":
         return Extracted(*read_audio(spec, column.values, column.present, where, rows.base))
     if spec.kind in ("tags", "series"):

@@ -21,6 +21,7 @@ other numbers           positive if above 0 with a long tail (skewness above 1, 
 lists, 1-D arrays       vector, if all have one length, else series; tags if they hold strings
 sets of strings         tags
 lists of lists          series (channels, times)
+lists written as text   as such lists
 sounds                  audio (names of sound files, their bytes, mappings with samples and rate)
 pictures                image (PIL, bytes that PIL opens, uint8 arrays of 2 or 3 axes)
 anything else           left out
@@ -41,6 +42,7 @@ from polymodal.data.schema import DEFAULT_TOKENS, ColumnSpec, Level, ModalitySpe
 from polymodal.data.series import numeric_cell
 from polymodal.data.sounds import holds_sounds
 from polymodal.data.tags import are_sets_of_strings, guess_separator
+from polymodal.data.written import are_written, parsed
 from polymodal.typing import ColumnKind
 
 if TYPE_CHECKING:
@@ -119,6 +121,9 @@ def infer_column(
     if pd.api.types.is_numeric_dtype(dtype):
         return _numeric(column, name, leave_out)
     first = known.iloc[0]
+    if isinstance(first, str) and are_written(known):
+        known = known.map(parsed)
+        first = known.iloc[0]
     if are_sets_of_strings(known.tolist()):
         return ModalitySpec("tags", column=name)
     if isinstance(first, list | tuple | np.ndarray):

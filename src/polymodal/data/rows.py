@@ -16,6 +16,7 @@ from polymodal.data.names import Raw, nearest, objects
 from polymodal.data.png import as_bytes_like
 from polymodal.data.schema import ModalitySpec, Schema
 from polymodal.data.sounds import as_wav_like
+from polymodal.data.written import written_like
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Index, Series
@@ -181,6 +182,8 @@ class FrameRows(Rows):
             cells[same] = frame[label].to_numpy(dtype=object)[same]
         if spec.kind == "image" and label in frame.columns:
             cells = as_bytes_like(cells, ~same, frame[label])
+        if spec.kind != "image" and label in frame.columns:
+            cells = written_like(cells, ~same, frame[label])
         if spec.kind == "audio" and label in frame.columns:
             cells = as_wav_like(cells, ~same, frame[label], spec.rate)
         frame[label] = _like(cells, frame[label] if label in frame.columns else None)
