@@ -22,6 +22,7 @@ import argparse
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,7 @@ BIN, BINS = 40, 32  # samples at 20 kHz: 2 ms; a window lasts 64 ms
 LAGS = 12
 
 
-def fitted(data: MultimodalData, epochs: int, args: argparse.Namespace, **more: object):
+def fitted(data: MultimodalData, epochs: int, args: argparse.Namespace, **more: Any):
     """A model with default settings."""
     started = time.process_time()
     model = pm.MultimodalModel(

@@ -6,6 +6,7 @@ import io
 import json
 import wave
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -167,6 +168,6 @@ def test_the_command_line_writes_what_it_can_read(
         with wave.open(str(files[0])) as file:
             assert file.getframerate() == RATE
     else:
-        cell = pd.read_parquet(out / "made.parquet")["sound"][0]
+        cell: Any = pd.read_parquet(out / "made.parquet")["sound"][0]
         with wave.open(io.BytesIO(cell)) as file:
             assert file.getframerate() == RATE

@@ -143,13 +143,13 @@ def read_audio(
     """
     if values.dtype == object or values.dtype.kind in "UT":
         return _cells(spec, values, present, where, base)
-    present = present if present.ndim == 1 else present.any(1)
+    present = np.array(present if present.ndim == 1 else present.any(1))
     if values.ndim not in (2, 3, 4) or values.dtype.kind not in "iuf" or 0 in values.shape[1:]:
         raise ValueError(
             f"{where}: sounds are samples (rows, samples) or spectrograms (rows, mel bands, "
             f"frames), got {values.dtype} of shape {values.shape}."
         )
-    present = present & _known_rows(values.reshape(len(values), -1), present, where)
+    present = _known_rows(values.reshape(len(values), -1), present, where)
     if values.ndim == 2:
         _needs_rate(spec, where)
         for row in np.flatnonzero(present):
@@ -167,7 +167,7 @@ def read_audio(
 
 
 def _known_rows(flat: np.ndarray, present: np.ndarray, where: str) -> np.ndarray:
-    """Rows that are not all NaN; raises where one is NaN in part, or infinite."""
+    """The present rows that are not all NaN; raises where one is NaN in part, or infinite."""
     if flat.dtype.kind != "f":
         return present
     holes = np.isnan(flat)
@@ -178,7 +178,7 @@ def _known_rows(flat: np.ndarray, present: np.ndarray, where: str) -> np.ndarray
             f"{where}, row {int(np.argmax(broken))}: a sound has NaN in some places; it is there "
             "whole (no NaN) or not at all (NaN everywhere)."
         )
-    return ~holes.all(1)
+    return np.array(present & ~holes.all(1))
 
 
 def _needs_rate(spec: ModalitySpec, where: str) -> None:
@@ -207,7 +207,7 @@ def _cells(
     spec: ModalitySpec, values: np.ndarray, present: np.ndarray, where: str, base: Path | None
 ) -> tuple[ModalitySpec, np.ndarray, np.ndarray]:
     """Objects: files are opened and brought to one rate, arrays checked, spectrograms stacked."""
-    rows = np.flatnonzero(present)
+    rows = np.flatnonzero(present).tolist()
     found: dict[int, np.ndarray] = {}
     rates: dict[int, int] = {}
     for row in rows:

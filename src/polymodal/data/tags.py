@@ -111,7 +111,8 @@ def _array(
             f"{values.shape[1]} columns."
         )
     holes = np.isnan(values) if values.dtype.kind == "f" else np.zeros(values.shape, dtype=bool)
-    present = (present if present.ndim == 1 else present.any(1)) & ~holes.all(1)
+    some: Raw = present if present.ndim == 1 else present.any(1)
+    present = some & ~holes.all(1)
     wrong = present & ((values != 0) & (values != 1) | holes).any(1)
     if wrong.any():
         row = int(np.argmax(wrong))
