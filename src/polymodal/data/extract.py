@@ -104,7 +104,8 @@ def _image_array(spec: ModalitySpec, column: Column, where: str) -> Extracted:
     elif values.dtype != np.uint8:
         raise ValueError(
             f"{where}: pictures must be uint8, or floats in [0, 1], got {values.dtype}; "
-            "convert them with .astype('uint8') if they lie in 0..255."
+            "convert them with .astype('uint8') if they lie in 0..255, or say kind 'series' or "
+            "'audio' (a spectrogram) if they are none."
         )
     return Extracted(replace(spec, mode=mode, size=size), values, present)
 

@@ -188,7 +188,7 @@ def _series(codec: DataCodec, name: str, settings: NetworkSettings) -> Parts:
         likelihood = GaussianLikelihood((size,), scale="feature")
     else:
         counted = {"poisson": PoissonLikelihood, "negative_binomial": NegativeBinomialLikelihood}
-        likelihood = counted[kind](size)
+        likelihood = counted[kind](size, whole=False)
     shape, counts = (channels, times), kind != "gaussian"
     hidden, dropout = settings.hidden[-1:], settings.dropout
     if settings.series == "recurrent":

@@ -335,8 +335,6 @@ def _frame_spec(name: str, rows: ArrayRows, where: str) -> ModalitySpec:
 
 def _kind_by_looks(array: np.ndarray, rows: ArrayRows, name: str, where: str) -> str:
     if array.dtype != object:
-        if array.ndim == 3 and array.dtype.kind in "iu" and array.dtype != np.uint8:
-            return "series"
         if array.ndim in (3, 4):
             return "image"
         if array.ndim == 2:

@@ -99,14 +99,21 @@ class NegativeBinomialLikelihood(Likelihood):
     Arguments:
         shape: Shape of one value; an integer P stands for ``(P,)``.
         initial: Mean where training starts.
+        whole: Whether point answers are rounded to counts, or left as means.
         rate: How many times faster than a bare parameter levels and sizes move.
     """
 
     def __init__(
-        self, shape: tuple[int, ...] | int, *, initial: float = 1.0, rate: float = RATE
+        self,
+        shape: tuple[int, ...] | int,
+        *,
+        initial: float = 1.0,
+        rate: float = RATE,
+        whole: bool = True,
     ) -> None:
         shape = as_shape(shape, "NegativeBinomialLikelihood")
         super().__init__(shape, shape)
+        self.whole = whole
         self.learned = CountScale(self.dims, initial=initial, rate=rate)
 
     def _observe(self, parameters: Tensor) -> NegativeBinomialObserved:
@@ -122,8 +129,9 @@ class NegativeBinomialLikelihood(Likelihood):
         self.learned.start_from(*_flat(value, cells))
 
     def point(self, statistics: Tensor) -> Tensor:
-        """Means rounded to counts, ``(..., P) -> (..., *value_shape)``."""
-        return statistics.round().unflatten(-1, self.value_shape)
+        """Means, rounded if asked for, ``(..., P) -> (..., *value_shape)``."""
+        means = statistics.round() if self.whole else statistics
+        return means.unflatten(-1, self.value_shape)
 
 
 class PoissonLikelihood(Likelihood):
@@ -132,14 +140,21 @@ class PoissonLikelihood(Likelihood):
     Arguments:
         shape: Shape of one value; an integer P stands for ``(P,)``.
         initial: Mean where training starts.
+        whole: Whether point answers are rounded to counts, or left as means.
         rate: How many times faster than a bare parameter levels move.
     """
 
     def __init__(
-        self, shape: tuple[int, ...] | int, *, initial: float = 1.0, rate: float = RATE
+        self,
+        shape: tuple[int, ...] | int,
+        *,
+        initial: float = 1.0,
+        rate: float = RATE,
+        whole: bool = True,
     ) -> None:
         shape = as_shape(shape, "PoissonLikelihood")
         super().__init__(shape, shape)
+        self.whole = whole
         self.learned = CountLevel(self.dims, initial=initial, rate=rate)
 
     def _observe(self, parameters: Tensor) -> PoissonObserved:
@@ -151,8 +166,9 @@ class PoissonLikelihood(Likelihood):
         self.learned.start_from(*_flat(value, cells))
 
     def point(self, statistics: Tensor) -> Tensor:
-        """Means rounded to counts, ``(..., P) -> (..., *value_shape)``."""
-        return statistics.round().unflatten(-1, self.value_shape)
+        """Means, rounded if asked for, ``(..., P) -> (..., *value_shape)``."""
+        means = statistics.round() if self.whole else statistics
+        return means.unflatten(-1, self.value_shape)
 
 
 def _flat(value: Tensor, cells: Tensor | None) -> tuple[Tensor, Tensor]:
