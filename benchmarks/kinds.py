@@ -30,7 +30,7 @@ import polymodal as pm
 from polymodal.data import ModalitySpec, MultimodalData
 from polymodal.tasks import translate
 
-BIN, BINS = 40, 32  # samples at 20 kHz: 2 ms; a window lasts 64 ms
+BIN, BINS = 40, 12  # samples at 20 kHz: 2 ms; a window lasts 24 ms
 LAGS = 12
 
 
@@ -102,7 +102,11 @@ def _nearest(known: np.ndarray, asked: np.ndarray) -> np.ndarray:
 
 
 def spikes(args: argparse.Namespace) -> None:
-    """The stimulus that a receptor hears and its spikes."""
+    """The stimulus that a receptor hears and its spikes.
+
+    The stimulus is noise of a flat spectrum, so windows are short: of a long one, no latent vector
+    smaller than the window itself says much.
+    """
     from scipy.stats import poisson
     from sklearn.linear_model import PoissonRegressor
 
@@ -117,7 +121,7 @@ def spikes(args: argparse.Namespace) -> None:
         both = np.concatenate([binned[:, None], counts[:, None], lagged], 1)
         cut = len(both) * 3 // 4
         # windows overlap in training only
-        for split, part, step in (("train", both[LAGS:cut], 4), ("test", both[cut:], BINS)):
+        for split, part, step in (("train", both[LAGS:cut], 2), ("test", both[cut:], BINS)):
             starts = range(0, len(part) - BINS + 1, step)
             parts[split] += [part[start : start + BINS] for start in starts]
     windows = {split: np.stack(found) for split, found in parts.items()}
@@ -130,7 +134,7 @@ def spikes(args: argparse.Namespace) -> None:
         for split, found in windows.items()
     }
     networks = pm.NetworkSettings(series=args.series)
-    model = fitted(data["train"], 40, args, networks=networks)
+    model = fitted(data["train"], 25, args, networks=networks)
     show(model, data["test"])
     truth, known = windows["test"][..., 1], windows["train"][..., 1]
     nats = model.score(data["test"], of=["spikes"], given=["stimulus"], kind="predictive")
@@ -141,7 +145,7 @@ def spikes(args: argparse.Namespace) -> None:
     regressed = poisson.logpmf(truth, rate).sum(1)
     nats = np.asarray(nats, dtype=np.float64)
     error = (nats - constant).std(ddof=1) / np.sqrt(len(nats))
-    print(f"  {len(nats)} windows of 64 ms, {truth.sum(1).mean():.2f} spikes each")
+    print(f"  {len(nats)} windows of 24 ms, {truth.sum(1).mean():.2f} spikes each")
     print(
         f"  log p(spikes given stimulus), nats a window: model {nats.mean():.2f}, constant rate "
         f"{constant.mean():.2f}, Poisson regression {regressed.mean():.2f}"
@@ -233,7 +237,9 @@ def main() -> None:
     ask.add_argument("--likelihood", default=None, help="of the spikes; by default chosen")
     args = ask.parse_args()
     for name in args.only:
-        print(f"{name}: {(SETS[name].__doc__ or 'a digit and its other form').strip()}")
+        print(
+            f"{name}: {(SETS[name].__doc__ or 'a digit and its other form').strip().split('.')[0]}"
+        )
         SETS[name](args)
 
 

@@ -93,13 +93,15 @@ class SeriesCodec:
         return np.repeat(channels, self.size[1])
 
     def decode(self, values: np.ndarray, index: Index | None) -> np.ndarray:
-        """Raw series of the training dtype and form; rounded where that is one of integers."""
+        """Raw series of the training dtype and form; counts and whole numbers rounded."""
         raw = values.astype(np.float64) * self._spread(self.scale) + self._spread(self.loc)
         dtype = np.dtype(self.dtype)
+        if self.counted or (dtype.kind in "iu" and not np.isnan(raw).any()):
+            raw = np.round(raw)
         if dtype.kind in "iu" and not np.isnan(raw).any():
             info = np.iinfo(dtype)
             # floats can not hold the largest int64: one step below they can
-            raw = np.clip(np.round(raw), info.min, np.nextafter(float(info.max), 0)).astype(dtype)
+            raw = np.clip(raw, info.min, np.nextafter(float(info.max), 0)).astype(dtype)
         elif dtype.kind == "f":
             raw = raw.astype(dtype)
         return raw if self.flat else raw.reshape(len(raw), *self.size)

@@ -55,7 +55,7 @@ class NetworkSettings:
     Arguments:
         hidden: Hidden sizes of MLPs.
         dropout: Share of hidden units dropped in training, in encoders.
-        wide: Give vectors a linear path beside their MLPs.
+        wide: Give vectors and series a linear path beside their networks.
         image: Image networks: ``"auto"`` (flat up to 12 pixels a side, else convolutional),
             ``"flat"``, ``"conv"`` or ``"residual"``.
         image_likelihood: ``"gaussian"`` or ``"laplace"``, with a learned scale.
@@ -154,11 +154,18 @@ def _vector(codec: DataCodec, name: str, settings: NetworkSettings) -> Parts:
     narrow = _mlp_decoder(likelihood, settings)
     if not settings.wide:
         return encoder, narrow, likelihood
+    return WideEncoder(encoder, features), _widened(narrow, likelihood), likelihood
+
+
+def _widened(
+    narrow: Callable[[int], nn.Module], likelihood: Likelihood
+) -> Callable[[int], nn.Module]:
+    """Decoders with a linear path beside them."""
 
     def decoder(latent_dim: int) -> nn.Module:
         return WideDecoder(narrow(latent_dim), latent_dim, likelihood.parameter_shape)
 
-    return WideEncoder(encoder, features), decoder, likelihood
+    return decoder
 
 
 def _image(codec: DataCodec, name: str, settings: NetworkSettings) -> Parts:
@@ -191,11 +198,17 @@ def _series(codec: DataCodec, name: str, settings: NetworkSettings) -> Parts:
         likelihood = counted[kind](size, whole=False)
     shape, counts = (channels, times), kind != "gaussian"
     hidden, dropout = settings.hidden[-1:], settings.dropout
+    encoder: nn.Module
+    narrow: Callable[[int], nn.Module]
     if settings.series == "recurrent":
         encoder = RecurrentEncoder(shape, counts=counts, hidden=hidden, dropout=dropout)
-        return encoder, partial(RecurrentDecoder, size=shape), likelihood
-    encoder = SeriesEncoder(shape, counts=counts, hidden=hidden, dropout=dropout)
-    return encoder, partial(SeriesDecoder, size=shape, hidden=hidden), likelihood
+        narrow = partial(RecurrentDecoder, size=shape)
+    else:
+        encoder = SeriesEncoder(shape, counts=counts, hidden=hidden, dropout=dropout)
+        narrow = partial(SeriesDecoder, size=shape, hidden=hidden)
+    if not settings.wide:
+        return encoder, narrow, likelihood
+    return WideEncoder(encoder, size, counts=counts), _widened(narrow, likelihood), likelihood
 
 
 def _tags(codec: DataCodec, name: str, settings: NetworkSettings) -> Parts:

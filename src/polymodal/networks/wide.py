@@ -25,18 +25,22 @@ class WideEncoder(nn.Module):
     Arguments:
         encoder: ``(x)`` or ``(x, cells)`` -> features ``(B, F)``.
         in_features: How many numbers a row of the input has.
+        counts: Whether these are counts, which are read as log(1 + x).
     """
 
-    def __init__(self, encoder: nn.Module, in_features: int) -> None:
+    def __init__(self, encoder: nn.Module, in_features: int, *, counts: bool = False) -> None:
         super().__init__()
         self.encoder = encoder
+        self.counts = counts
         self.out_features = int(encoder.out_features) + in_features  # pyright: ignore[reportArgumentType]
 
     def forward(self, x: Tensor, cells: Tensor | None = None) -> Tensor:
         """Features ``(B, F + P)``; cells that are not there read as zero."""
         if cells is None:
             return torch.cat([self.encoder(x), x.flatten(1)], -1)
-        return torch.cat([self.encoder(x, cells), torch.where(cells, x, 0)], -1)
+        values = torch.where(cells, x, 0)
+        values = values.clamp(min=0).log1p() if self.counts else values
+        return torch.cat([self.encoder(x, cells), values], -1)
 
 
 class WideDecoder(nn.Module):
