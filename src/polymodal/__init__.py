@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from polymodal.comparison import Comparison as Comparison
+    from polymodal.comparison import compare as compare
     from polymodal.data.bundled import load_bundled as load_bundled
     from polymodal.data.dataset import MultimodalData as MultimodalData
     from polymodal.data.modalities import NetworkSettings as NetworkSettings
@@ -26,12 +28,14 @@ if TYPE_CHECKING:
     from polymodal.recipes.registry import get_recipe as get_recipe
 
 _HOMES = {
+    "Comparison": "polymodal.comparison",
     "FileError": "polymodal.files",
     "MultimodalData": "polymodal.data.dataset",
     "MultimodalModel": "polymodal.estimator",
     "NetworkSettings": "polymodal.data.modalities",
     "RECIPES": "polymodal.recipes",
     "Schema": "polymodal.data.schema",
+    "compare": "polymodal.comparison",
     "from_arrays": "polymodal.data.sources",
     "get_recipe": "polymodal.recipes",
     "load": "polymodal.estimator",

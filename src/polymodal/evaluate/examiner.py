@@ -32,7 +32,7 @@ class Examiner:
     """Puts questions to the model and to the baselines and scores the answers.
 
     Arguments:
-        model: The model.
+        model: The model; None where only the baselines are asked.
         codec: Its codec.
         train: The training rows.
         draws: Draws a row.
@@ -43,7 +43,7 @@ class Examiner:
         imputer: What answers.
     """
 
-    model: LatentModel
+    model: LatentModel | None
     codec: DataCodec
     train: Tensors
     draws: int
@@ -91,6 +91,8 @@ class Examiner:
 
     def answers(self, question: Question, truth: dict[str, Tensor]) -> dict[Target, Answered]:
         """What the model says of every target of a question."""
+        if self.model is None:
+            raise ValueError("an examiner without a model can ask baselines only.")
         return ask(
             self.imputer, self.model, question, truth, self.own_units,
             draws=self.draws, levels=self.levels, seed=derive_seed(self.seed, 2),
