@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from polymodal.comparison.folder import Finished
 from polymodal.comparison.plan import Split
 from polymodal.comparison.result import Comparison, Group, Row
-from polymodal.comparison.words import SIMPLE, recommend
+from polymodal.comparison.words import DESCRIBED, recommend
 from polymodal.evaluate.examination import Examination
 from polymodal.evaluate.ranking import Averaged, Ranking
 from polymodal.evaluate.result import Estimate
@@ -60,7 +60,7 @@ def assemble(
     rows += [
         Row(
             name,
-            f"{SIMPLE[name]}: a simple method, for comparison",
+            DESCRIBED[name],
             True,
             rank=ranks[name],
             skill=ranking.skill[name].estimate,
@@ -77,7 +77,7 @@ def assemble(
         sizes=split.sizes,
         n_questions=len(ranking.asked),
         simple_cpu_seconds=simple.cost.cpu,
-        notes=tuple(_left_out(exam, ranking)),
+        notes=(*_left_out(exam, ranking), *_few_seeds(rows)),
     )
 
 
@@ -170,6 +170,16 @@ def _left_out(exam: Examination, ranking: Ranking) -> list[str]:
         "has it."
         for name in exam.codec.names
         if name not in ranking.modalities
+    ]
+
+
+def _few_seeds(rows: Sequence[Row]) -> list[str]:
+    """What two seeds are worth."""
+    if not any(len(row.seeds) == 2 for row in rows):
+        return []
+    return [
+        "With 2 seeds the part of chance in training is hardly known, so intervals are wide and "
+        "many ranks shared; 3 seeds or more tell methods apart far better."
     ]
 
 

@@ -25,12 +25,11 @@ def as_text(comparison: Comparison, width: int) -> str:
     for group in comparison.groups:
         blocks.append(_group_table(comparison, group, width))
     blocks.append(_bullets("How to read it", _legend(comparison, hidden), width))
-    notes = [f"[{number}] {note}" for note, number in marks.numbers.items()]
-    notes += comparison.notes
+    notes = [*comparison.notes, *(f"[{i}] {note}" for note, i in marks.numbers.items())]
     if notes:
         blocks.append(_bullets("Notes", notes, width))
-    recipes = [f"{row.method}: {row.what}" for row in comparison.rows if not row.simple]
-    blocks.append(_bullets("The recipes", recipes, width))
+    methods = [f"{shown_name(row)}: {row.what}" for row in comparison.rows]
+    blocks.append(_bullets("The methods", methods, width))
     blocks.append(_wrapped(comparison.recommendation, width))
     return "\n\n".join(blocks)
 
@@ -62,12 +61,12 @@ def _head(comparison: Comparison) -> str:
 
 def _main_table(comparison: Comparison, width: int, marks: _Marks) -> tuple[str, list[str]]:
     """The table, and the columns for which there was no room."""
-    held = f"{comparison.level:.0%} held".replace("%", " %")
+    held = f"{comparison.level:.0%} held"
     columns = {
         "rank": [_or_dash(row.rank, str) for row in comparison.rows],
         "method": [f"{shown_name(row)} {marks.of(row)}".rstrip() for row in comparison.rows],
         "skill": [_or_dash(row.skill, lambda e: f"{e.value:+.2f}") for row in comparison.rows],
-        "95 % interval": [_or_dash(row.skill, _interval) for row in comparison.rows],
+        "95% interval": [_or_dash(row.skill, _interval) for row in comparison.rows],
         held: [_or_dash(row.coverage, lambda e: f"{e.value:.0%}") for row in comparison.rows],
         "log-lik.": [_or_dash(row.log_likelihood, _nats) for row in comparison.rows],
         "CPU": [_or_dash(row.cpu_seconds, duration) for row in comparison.rows],
@@ -117,9 +116,9 @@ def _legend(comparison: Comparison, hidden: Sequence[str]) -> list[str]:
     )
     said = [
         "rank: 1 + the number of methods that are better beyond noise; equals share a rank.",
-        "skill: 0 is as good as the best simple method for each column or modality, +0.10 is 10 % "
-        "less error, 1 is perfect, below 0 is worse than that simple method.",
-        f"95 % interval: of the skill; it covers {covers}.",
+        "skill: 0 is as good as taking the best simple method for every single column or modality; "
+        "+0.10 is 10% less error than that, 1 is perfect, below 0 is worse.",
+        f"95% interval: of the skill; it covers {covers}.",
         f"{comparison.level:.0%} held: share of true values inside the method's "
         f"{comparison.level:.0%} intervals; nearest to {comparison.level:.0%} is best.",
         "log-lik.: how probable the hidden values were to the method, in nats a row and question; "

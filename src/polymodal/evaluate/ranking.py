@@ -1,9 +1,14 @@
 r"""Ranks of methods by their answer sheets, with intervals over rows and seeds.
 
-Skill of one thing asked for is :math:`1 - e / e_b`, the error against that of the baseline that is
-best at it (chosen once, on all test rows). A modality's skill is the mean over what was asked of
-it, the overall skill the mean over modalities, so that a table of many columns does not outvote a
-picture.
+The error of each thing asked for is divided by that of the mean (or of the most frequent answer) over
+all test rows, so that grams and categories can be averaged: first over what was asked of a modality,
+then over modalities, so that a table of many columns does not outvote a picture. Skill is
+
+.. math:: 1 - E / E_b
+
+of such an average E, against that of a rival that takes for each thing the baseline that is best at
+it. Where one thing was asked for it is the skill that ``evaluate_skill`` gives. Nothing is divided by
+the error of a single column in a resample, which may be zero by chance.
 
 A method with S seeds has the mean over them. Its interval adds two independent sources:
 
@@ -135,7 +140,7 @@ class Ranking:
     def skill(self) -> dict[str, Averaged]:
         """Method -> its overall skill."""
         return {
-            name: average([self._overall(sheet) for sheet in sheets], name)
+            name: average([self._of(sheet, self.modalities) for sheet in sheets], name)
             for name, sheets in self.sheets.items()
         }
 
@@ -144,7 +149,7 @@ class Ranking:
         """Modality -> method -> its skill there."""
         return {
             modality: {
-                name: average([self._at(sheet, modality) for sheet in sheets], name)
+                name: average([self._of(sheet, (modality,)) for sheet in sheets], name)
                 for name, sheets in self.sheets.items()
             }
             for modality in self.modalities
@@ -173,27 +178,36 @@ class Ranking:
         found = [sheet.measures[what] for sheet in self.sheets[name] if what in sheet.measures]
         return average(found, name) if found else None
 
-    def _skills(self, sheet: Sheet) -> tuple[Tensor, Tensor]:
-        """Skill of each thing asked for, ``(T,)``, and in the resamples, ``(R, T)``."""
+    @cached_property
+    def _scale(self) -> Tensor:
+        """What errors are divided by, ``(T,)``; NaN where guessing the mean makes no error."""
+        errors = self.sheets[BASELINES[0]][0].errors
+        return torch.where(errors > 0, errors, torch.nan)
+
+    @cached_property
+    def _rival(self) -> tuple[Tensor, Tensor]:
+        """Errors of the best baseline at each thing, ``(T,)``, and in the resamples, ``(R, T)``."""
         baselines = [self.sheets[name][0] for name in BASELINES]
-        best = self.best_baseline
         errors = torch.stack([one.errors for one in baselines])
         replicates = torch.stack([one.replicates for one in baselines])
-        column = torch.arange(len(best))
-        return (
-            skill_of(sheet.errors, errors[best, column]),
-            skill_of(sheet.replicates, replicates[best, :, column].T),
+        column = torch.arange(len(self.best_baseline))
+        best = self.best_baseline
+        return errors[best, column], replicates[best, :, column].T
+
+    def _pooled(self, errors: Tensor, modalities: Sequence[str]) -> Tensor:
+        """Errors ``(..., T)`` over their scale, averaged over things, then over modalities."""
+        ratio = errors / self._scale
+        parts = []
+        for modality in modalities:
+            here = torch.tensor([one.modality == modality for one in self.asked])
+            parts.append(ratio[..., here].nanmean(-1))
+        return torch.stack(parts, -1).nanmean(-1)
+
+    def _of(self, sheet: Sheet, modalities: Sequence[str]) -> Measured:
+        """Skill at some modalities together."""
+        whole, replicates = self._rival
+        value = skill_of(self._pooled(sheet.errors, modalities), self._pooled(whole, modalities))
+        resampled = skill_of(
+            self._pooled(sheet.replicates, modalities), self._pooled(replicates, modalities)
         )
-
-    def _at(self, sheet: Sheet, modality: str) -> Measured:
-        """Mean skill over what was asked of a modality."""
-        here = torch.tensor([one.modality == modality for one in self.asked])
-        whole, replicates = self._skills(sheet)
-        return Measured(whole[here].nanmean().item(), replicates[:, here].nanmean(1))
-
-    def _overall(self, sheet: Sheet) -> Measured:
-        """Mean skill over modalities."""
-        parts = [self._at(sheet, modality) for modality in self.modalities]
-        values = torch.tensor([part.value for part in parts], dtype=torch.float64)
-        replicates = torch.stack([part.replicates for part in parts])
-        return Measured(values.nanmean().item(), replicates.nanmean(0))
+        return Measured(value.item(), resampled)
