@@ -118,9 +118,7 @@ def check_options(
         if value is not None and value < low:
             raise CommandError(f"--{name.replace('_', '-')} must be at least {low}, got {value}.")
     if not 0 < choices["test_share"] < 1:
-        raise CommandError(
-            f"--test-share must be between 0 and 1, got {choices['test_share']:g}."
-        )
+        raise CommandError(f"--test-share must be between 0 and 1, got {choices['test_share']:g}.")
     if choices["max_seconds"] is not None and not choices["max_seconds"] > 0:
         raise CommandError(f"--max-seconds must be above 0, got {choices['max_seconds']:g}.")
     if choices["device"].partition(":")[0] not in ("auto", "cpu", "cuda", "mps"):

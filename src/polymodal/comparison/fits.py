@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
+
+import torch
 
 from polymodal.comparison.folder import Cost, Folder, write_text
 from polymodal.comparison.plan import Split
@@ -43,6 +46,7 @@ def fit_one(
     Raises:
         KeyboardInterrupt: If it was stopped; the same call goes on with it, bit for bit.
     """
+    _warm_up()
     run_dir = folder.run_dir(parameters["recipe"], parameters["seed"])
     model = _Watched(**parameters)
     model.meter = meter = _Meter(run_dir / _SPENT_NAME, listener)
@@ -53,6 +57,12 @@ def fit_one(
     if model.result_.status == "interrupted":
         raise KeyboardInterrupt
     return model, meter.spent
+
+
+@cache
+def _warm_up() -> None:
+    """A process's first optimiser imports a good part of torch; no recipe should pay for that."""
+    torch.optim.Adam([torch.zeros(1, requires_grad=True)])
 
 
 class _Watched(MultimodalModel):

@@ -105,7 +105,9 @@ class Plan:
         return pack_parameters({**facts, "settings": None})
 
 
-def check_recipes(recipes: Sequence[str], seeds: int | Sequence[int]) -> tuple[list[str], list[int]]:
+def check_recipes(
+    recipes: Sequence[str], seeds: int | Sequence[int]
+) -> tuple[list[str], list[int]]:
     """The recipes and seeds as lists.
 
     Raises:
@@ -173,7 +175,9 @@ def split_rows(
     else:
         judged = as_data(test, rows.schema)
     if not len(judged):
-        raise ValueError(f"{judged.origin}: there are no rows to judge on; at least one is needed.")
+        raise ValueError(
+            f"{judged.origin}: there are no rows to judge on; at least one is needed."
+        )
     tuned = None if validation is None else as_data(validation, rows.schema)
     first = prepare(rows, tuned, plan.validation_share, plan.split_seed)
     if tuned is None and len(first.held_out):

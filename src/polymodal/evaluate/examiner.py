@@ -200,9 +200,7 @@ class Examiner:
         if answer.crps is not None and answer.inside is not None:
             inside = answer.inside[:, rows]
             spread["crps"] = answer.crps[rows]
-            spread["crps_mean"] = self._crps_of_column(
-                target, target.of(truth[target.name])[rows]
-            )
+            spread["crps_mean"] = self._crps_of_column(target, target.of(truth[target.name])[rows])
             spread["coverage"] = inside[self.level_index].double()
         predictions = {"model": answer.point[rows], **baselines}
         judgement = self.judgement(question, target, truth, rows, predictions, spread)

@@ -116,7 +116,9 @@ def _plan(shared: Mapping[str, Any]) -> Plan:
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise ValueError(f"compare has no parameter {name!r}.{hint} Known: {', '.join(known)}.")
+            raise ValueError(
+                f"compare has no parameter {name!r}.{hint} Known: {', '.join(known)}."
+            )
     return Plan(**shared)
 
 
