@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -108,9 +111,6 @@ def test_stopped_within_and_between_fits_it_ends_the_same(
     whole, steps: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SIGINT after so many steps of a fit, again and again, until nothing is left to stop."""
-    import os
-    import signal
-
     found, _ = whole
     plain, count = fits._Meter.step, [0]
 
@@ -243,9 +243,8 @@ def test_a_diverged_fit_is_told(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_calls_say_what_is_wrong(words: dict, said: str) -> None:
-    with pytest.raises(ValueError, match=".") as caught:
+    with pytest.raises(ValueError, match=re.escape(said)):
         pm.compare(rows(40), progress=False, **words)
-    assert said in str(caught.value)
 
 
 @pytest.mark.parametrize("width", [80, 120])

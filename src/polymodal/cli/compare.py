@@ -86,8 +86,11 @@ def compare(
     found = run(data, names, seeds, out, schema, test, validation, choices)
     result = {**plain(found.to_dict()), "out": str(out)}
     width = shutil.get_terminal_size((100, 24)).columns
+    from polymodal.report import write_comparison
+
     write_text(found.text(100) + "\n", out / "comparison.txt")
-    print_result(result, f"{found.text(width)}\n\n{where(found, out)}", json)
+    write_comparison(out / "comparison.html", found, title=f"Recipes on {Path(data).name}")
+    print_result(result, f"{found.text(width)}\n\n{where(found, data, out)}", json)
 
 
 def check_options(
@@ -168,10 +171,11 @@ def run(
     return found
 
 
-def where(found: Comparison, out: Path) -> str:
+def where(found: Comparison, data: str, out: Path) -> str:
     """Where everything is, with the next command."""
     best = next(row for row in found.rows if not row.simple and row.failure is None)
+    model = out / f"{best.method}-{best.seeds[0]}.pm"
     return (
-        f"Models, table and details: {out}\n"
-        f"Next: polymodal impute {out}/{best.method}-{best.seeds[0]}.pm DATA --out filled.parquet"
+        f"Models, table and page: {out}, {out / 'comparison.html'}\n"
+        f"Next: polymodal impute {model} {data} --out filled.parquet"
     )

@@ -1,7 +1,7 @@
 """Compare recipes: fit each with several seeds, examine all alike, say which to use.
 
-It stands above the estimator, because it fits models; what can be said of sheets of answers without
-fitting anything stands in ``evaluate``.
+It stands above the estimator, because it fits models; what can be said of sheets of answers
+without fitting anything stands in ``evaluate``.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ def compare(
 
     The rows are split once. Every fit has the same rows, networks, latent size and epochs; every
     model, and the mean, a linear model and 5 nearest neighbours, are asked for the same hidden
-    values of the same test rows. A recipe that fails does not end the comparison: its row says why.
+    values of the same test rows. A recipe that fails does not end the comparison; its row says
+    why.
 
     Arguments:
         data: The rows.

@@ -1,4 +1,4 @@
-"""The folder of a comparison: a file a finished fit, so that a comparison goes on where it stopped.
+"""The folder of a comparison: a file a finished fit, so that it goes on where it was stopped.
 
 ``settings.json`` says what is compared; ``mopoe-0.pm`` is a fitted model and ``mopoe-0.fit`` what
 its examination found; ``mopoe-0/`` is there only while that fit is under way. Every file is

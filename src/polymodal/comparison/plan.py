@@ -114,15 +114,15 @@ def check_recipes(
         ValueError: If there are none, one is unknown or named twice.
     """
     names = [recipes] if isinstance(recipes, str) else list(recipes)
-    whole = not isinstance(seeds, bool) and isinstance(seeds, int)
-    chosen = list(range(seeds)) if whole else list(seeds)  # pyright: ignore[reportArgumentType, reportCallIssue]
+    chosen = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
     if not names or not chosen:
         raise ValueError(
             f"compare needs at least one recipe and one seed, got {names} and seeds={seeds}."
         )
     for name in names:
         get_recipe(name)
-    for what, values in (("recipe", names), ("seed", chosen)):
+    named: list[tuple[str, list[Any]]] = [("recipe", names), ("seed", chosen)]
+    for what, values in named:
         twice = [value for value in values if values.count(value) > 1]
         if twice:
             raise ValueError(f"compare: {what} {twice[0]!r} is named twice.")

@@ -12,7 +12,7 @@ _TRAINING = 0.9  # the share of a fit that is training; the rest is the examinat
 
 
 class Board:
-    """Tells people on a stream: one line that is rewritten on a terminal, else a line now and then.
+    """Tells people: on a terminal one line that is rewritten, elsewhere a line now and then.
 
     Arguments:
         n_fits: Fits in all.

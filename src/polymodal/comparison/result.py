@@ -78,17 +78,16 @@ class Comparison:
         recommendation: What to use and why, in a few sentences.
         level: Level of the intervals whose coverage is given.
         sizes: Rows of each part: ``train``, ``validation``, ``test``.
-        n_questions: Questions that every method was asked.
+        n_asked: Columns and modalities that were asked for.
         simple_cpu_seconds: Processor time of all simple methods together.
         notes: What could not be judged and why, a sentence each.
 
     Example:
         >>> import polymodal as pm
-        >>> data = pm.load_bundled("penguins")[:60]
+        >>> data = pm.load_bundled("penguins")[:80]
         >>> found = pm.compare(data, ["pcca"], seeds=1, progress=False)
-        >>> [row.method for row in found.rows if row.simple and row.rank]
-        ... # doctest: +SKIP
-        ['linear', 'knn', 'mean']
+        >>> sorted(row.method for row in found.rows)
+        ['knn', 'linear', 'mean', 'pcca']
     """
 
     rows: tuple[Row, ...]
@@ -96,7 +95,7 @@ class Comparison:
     recommendation: str
     level: float
     sizes: Mapping[str, int]
-    n_questions: int
+    n_asked: int
     simple_cpu_seconds: float
     notes: tuple[str, ...] = field(default=())
 
@@ -113,7 +112,7 @@ class Comparison:
         raise ValueError(f"no method {method!r} was compared; there are {known}.")
 
     def frame(self) -> pd.DataFrame:
-        """A line a method; estimates as three columns: ``skill``, ``skill_low``, ``skill_high``."""
+        """A line a method; an estimate gets three columns: ``skill``, ``skill_low``..."""
         import pandas as pd
 
         lines = []

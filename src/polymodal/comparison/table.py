@@ -75,7 +75,7 @@ def assemble(
         recommendation=recommend(ranking, rows, exam.level, epochs),
         level=exam.level,
         sizes=split.sizes,
-        n_questions=len(ranking.asked),
+        n_asked=len({(one.modality, one.column) for one in ranking.asked}),
         simple_cpu_seconds=simple.cost.cpu,
         notes=(*_left_out(exam, ranking), *_few_seeds(rows)),
     )

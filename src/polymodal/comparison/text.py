@@ -12,6 +12,11 @@ from polymodal.evaluate.result import Estimate
 _LEFT = ("method",)
 _NARROWEST = 60
 _GAP = "  "
+ABOUT_RECIPES = (
+    "Recipes are models that describe every row by a few hidden numbers, learned from all its "
+    "modalities; they differ in how they join what the modalities say. `polymodal explain NAME` "
+    "tells more."
+)
 # The first of these go where a narrow screen has no room.
 _DISPENSABLE = ("wall", "log-lik.", "CPU")
 
@@ -19,50 +24,61 @@ _DISPENSABLE = ("wall", "log-lik.", "CPU")
 def as_text(comparison: Comparison, width: int) -> str:
     """All of a comparison in lines of at most ``width`` characters."""
     width = max(width, _NARROWEST)
-    marks = _Marks()
-    table, hidden = _main_table(comparison, width, marks)
-    blocks = [_wrapped(_head(comparison), width), table]
+    marks = Marks()
+    columns, hidden = main_columns(comparison, marks), []
+    for name in _DISPENSABLE:
+        if _width(columns) > width:
+            hidden.append(name)
+            del columns[name]
+    blocks = [_wrapped(describe_protocol(comparison), width), _lines(columns)]
     for group in comparison.groups:
         blocks.append(_group_table(comparison, group, width))
-    blocks.append(_bullets("How to read it", _legend(comparison, hidden), width))
-    notes = [*comparison.notes, *(f"[{i}] {note}" for note, i in marks.numbers.items())]
+    blocks.append(_bullets("How to read it", legend(comparison, hidden), width))
+    notes = [*comparison.notes, *marks.notes]
     if notes:
         blocks.append(_bullets("Notes", notes, width))
     methods = [f"{shown_name(row)}: {row.what}" for row in comparison.rows]
-    blocks.append(_bullets("The methods", methods, width))
+    blocks.append(_bullets("The methods", [*methods, ABOUT_RECIPES], width))
     blocks.append(_wrapped(comparison.recommendation, width))
     return "\n\n".join(blocks)
 
 
-class _Marks:
+class Marks:
     """Footnotes: the same note has one number."""
 
     def __init__(self) -> None:
         self.numbers: dict[str, int] = {}
 
+    @property
+    def notes(self) -> list[str]:
+        """The notes with their numbers."""
+        return [f"[{number}] {note}" for note, number in self.numbers.items()]
+
     def of(self, row: Row) -> str:
+        """The numbers of a row's notes."""
         notes = [*row.notes, *([row.failure] if row.failure else [])]
         numbers = [self.numbers.setdefault(note, len(self.numbers) + 1) for note in notes]
         return "".join(f"[{number}]" for number in numbers)
 
 
-def _head(comparison: Comparison) -> str:
+def describe_protocol(comparison: Comparison) -> str:
+    """What was done, in two sentences."""
     sizes = comparison.sizes
     recipes = sum(not row.simple for row in comparison.rows)
     seeds = {len(row.seeds) for row in comparison.rows if row.seeds}
     each = f", {_count(max(seeds), 'seed')} each," if seeds else ""
     return (
         f"{_count(recipes, 'recipe')}{each} and 3 simple methods learned from the same "
-        f"{_count(sizes['train'], 'row')} and were asked the same "
-        f"{_count(comparison.n_questions, 'question')} about {_count(sizes['test'], 'other row')}: "
-        "known values were hidden and had to be told from the rest."
+        f"{_count(sizes['train'], 'row')}. In {_count(sizes['test'], 'other row')} known values "
+        f"of {_count(comparison.n_asked, 'column or modality', 'columns or modalities')} were "
+        "hidden, the same for all, and had to be told from the rest."
     )
 
 
-def _main_table(comparison: Comparison, width: int, marks: _Marks) -> tuple[str, list[str]]:
-    """The table, and the columns for which there was no room."""
+def main_columns(comparison: Comparison, marks: Marks) -> dict[str, list[str]]:
+    """Title -> the cells of a column, a method each; notes get their marks."""
     held = f"{comparison.level:.0%} held"
-    columns = {
+    return {
         "rank": [_or_dash(row.rank, str) for row in comparison.rows],
         "method": [f"{shown_name(row)} {marks.of(row)}".rstrip() for row in comparison.rows],
         "skill": [_or_dash(row.skill, lambda e: f"{e.value:+.2f}") for row in comparison.rows],
@@ -72,12 +88,6 @@ def _main_table(comparison: Comparison, width: int, marks: _Marks) -> tuple[str,
         "CPU": [_or_dash(row.cpu_seconds, duration) for row in comparison.rows],
         "wall": [_or_dash(row.wall_seconds, duration) for row in comparison.rows],
     }
-    hidden: list[str] = []
-    for name in _DISPENSABLE:
-        if _width(columns) > width:
-            hidden.append(name)
-            del columns[name]
-    return _lines(columns), hidden
 
 
 def _group_table(comparison: Comparison, group: Group, width: int) -> str:
@@ -106,18 +116,19 @@ def shown_name(row: Row) -> str:
     return f"{row.method} (simple)" if row.simple else row.method
 
 
-def _legend(comparison: Comparison, hidden: Sequence[str]) -> list[str]:
+def legend(comparison: Comparison, hidden: Sequence[str] = ()) -> list[str]:
+    """What each column means, a sentence each."""
     several = any(len(row.seeds) > 1 for row in comparison.rows)
     covers = (
         "which rows happened to be the test, and the chance in training, as seen over the seeds"
         if several
-        else "which rows happened to be the test; the chance in training is not in it, as there is "
-        "one seed: ask for --seeds 3"
+        else "which rows happened to be the test; the chance in training is not in it, as there "
+        "is one seed: ask for 3"
     )
     said = [
         "rank: 1 + the number of methods that are better beyond noise; equals share a rank.",
-        "skill: 0 is as good as taking the best simple method for every single column or modality; "
-        "+0.10 is 10% less error than that, 1 is perfect, below 0 is worse.",
+        "skill: 0 is as good as taking the best simple method for every single column or "
+        "modality; +0.10 is 10% less error than that, 1 is perfect, below 0 is worse.",
         f"95% interval: of the skill; it covers {covers}.",
         f"{comparison.level:.0%} held: share of true values inside the method's "
         f"{comparison.level:.0%} intervals; nearest to {comparison.level:.0%} is best.",
@@ -161,8 +172,8 @@ def _or_dash(value, say) -> str:  # noqa: ANN001
     return "-" if value is None else say(value)
 
 
-def _count(n: int, word: str) -> str:
-    return f"{n:,} {word}{'' if n == 1 else 's'}"
+def _count(n: int, word: str, plural: str | None = None) -> str:
+    return f"{n:,} {word if n == 1 else plural or word + 's'}"
 
 
 def _wrapped(text: str, width: int) -> str:

@@ -9,8 +9,8 @@ from polymodal.evaluate.ranking import Ranking
 from polymodal.evaluate.scores import FEWEST_ROWS
 
 DESCRIBED = {
-    "mean": "says the average of the column, or its most frequent value, whatever else is known.",
-    "linear": "ridge regression, or logistic regression of categories; of texts the most frequent.",
+    "mean": "the average of the column, or its most frequent value, whatever else is known.",
+    "linear": "ridge regression, for categories logistic regression, for texts the most frequent.",
     "knn": "the average, or the vote, of the 5 training rows that are most alike.",
 }
 """Simple method -> what it is."""

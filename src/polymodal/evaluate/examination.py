@@ -1,7 +1,8 @@
 """An examination: the same questions about the same rows, put to one method after another.
 
-What is hidden follows from the seed, the codec and the test rows; it is chosen once, so that models
-of different recipes and seeds, and the simple baselines, answer the very same questions.
+What is hidden follows from the seed, the codec and the test rows; it is chosen once, so that
+models of other recipes and seeds, and the simple baselines, answer the very same questions. Cells
+are hidden in several rounds, others each time, as it takes many of them to tell methods apart.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ class Examination:
         level: Level of the central intervals whose coverage is counted.
         resamples: Resamples of the test rows.
         seed: What is hidden, the draws and the resamples follow from it.
-        cell_share: Share of the known cells that is hidden.
+        cell_share: Share of the known cells that is hidden in a round.
+        cell_rounds: Rounds of hiding cells.
         measures: Further measurements of models.
         imputer: What answers; has the signature of ``polymodal.tasks.impute``.
 
@@ -67,6 +69,7 @@ class Examination:
     resamples: int = 500
     seed: int = 0
     cell_share: float = 0.2
+    cell_rounds: int = 5
     measures: tuple[Measure, ...] = ()
     imputer: Imputer = impute
 
@@ -86,8 +89,11 @@ class Examination:
         """What is asked: each modality hidden whole, then single cells of the tables."""
         generator = torch.Generator().manual_seed(derive_seed(self.seed, 1))
         found = list(modality_questions(self.codec, self.test))
-        cells = cell_question(self.codec, self.test, self.cell_share, generator)
-        return [*found, *([cells] if cells is not None else [])]
+        cells = [
+            cell_question(self.codec, self.test, self.cell_share, generator)
+            for _ in range(self.cell_rounds)
+        ]
+        return [*found, *(one for one in cells if one is not None)]
 
     def of_model(self, model: LatentModel) -> Sheet:
         """What a model's answers come to.

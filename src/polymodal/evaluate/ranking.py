@@ -1,14 +1,15 @@
 r"""Ranks of methods by their answer sheets, with intervals over rows and seeds.
 
-The error of each thing asked for is divided by that of the mean (or of the most frequent answer) over
-all test rows, so that grams and categories can be averaged: first over what was asked of a modality,
-then over modalities, so that a table of many columns does not outvote a picture. Skill is
+The error of each thing asked for is divided by that of the mean (or of the most frequent answer)
+over all test rows, so that grams and categories can be averaged: first over what was asked of a
+modality, then over modalities, so that a table of many columns does not outvote a picture. Skill
+is
 
 .. math:: 1 - E / E_b
 
-of such an average E, against that of a rival that takes for each thing the baseline that is best at
-it. Where one thing was asked for it is the skill that ``evaluate_skill`` gives. Nothing is divided by
-the error of a single column in a resample, which may be zero by chance.
+of such an average E, against that of a rival that takes for each thing the baseline that is best
+at it. Where one thing was asked for it is the skill that ``evaluate_skill`` gives. Nothing is
+divided by the error of a single column in a resample, which may be zero by chance.
 
 A method with S seeds has the mean over them. Its interval adds two independent sources:
 
@@ -186,7 +187,7 @@ class Ranking:
 
     @cached_property
     def _rival(self) -> tuple[Tensor, Tensor]:
-        """Errors of the best baseline at each thing, ``(T,)``, and in the resamples, ``(R, T)``."""
+        """Errors of the best baseline at each thing, ``(T,)``, and resampled, ``(R, T)``."""
         baselines = [self.sheets[name][0] for name in BASELINES]
         errors = torch.stack([one.errors for one in baselines])
         replicates = torch.stack([one.replicates for one in baselines])
