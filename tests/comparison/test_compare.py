@@ -247,6 +247,11 @@ def test_wrong_calls_say_what_is_wrong(words: dict, said: str) -> None:
         pm.compare(rows(40), progress=False, **words)
 
 
+def test_data_of_which_nothing_can_be_asked_are_refused() -> None:
+    with pytest.raises(ValueError, match="nothing can be hidden"):
+        pm.compare(rows(40)[["v"]], ["mopoe"], 1, **SHARED)
+
+
 @pytest.mark.parametrize("width", [80, 120])
 def test_the_table_fits_its_width(whole, width: int) -> None:
     found, _ = whole

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from polymodal.cli.arguments import Data, Json
+from polymodal.cli.config import parse_settings
 from polymodal.cli.errors import CommandError, WorkError, check_known
+from polymodal.cli.fit import check_setting
 from polymodal.cli.inputs import check_data, check_folder, load_data, load_schema
 from polymodal.cli.outputs import count, plain, print_result, say, write_text
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = """    polymodal compare cohort.parquet --recipes mopoe,mmvaeplus,mvtcae
     polymodal compare cohort.parquet --recipes mopoe,pcca --seeds 5 --epochs 50 --out trial
+    polymodal compare cohort.parquet --recipes mvtcae,mopoe --set mvtcae.beta=2.5 --out beta
     polymodal compare bundled:penguins --recipes mvtcae,pcca --seeds 1 --epochs 20   (a minute)"""
 
 USUAL = "mopoe,mmvaeplus,mvtcae"
@@ -52,6 +55,10 @@ def compare(
     max_seconds: Annotated[
         float | None, Parameter(help="Wall time of a fit; stops and resumes are then not exact.")
     ] = None,
+    set_: Annotated[
+        list[str] | None,
+        Parameter(name="--set", help="A setting of one recipe: mvtcae.beta=2.5. May be repeated."),
+    ] = None,
     draws: Annotated[int, Parameter(help="Draws a row, for intervals and likelihoods.")] = 50,
     device: Annotated[str, Parameter(help="auto, cpu, cuda or cuda:N.")] = "auto",
     precision: Annotated[
@@ -80,6 +87,7 @@ def compare(
         "draws": draws,
         "device": device,
         "precision": precision,
+        "settings": settings_of(set_, names),
     }
     check_options(data, names, seeds, choices, [schema, test, validation])
     check_folder(out, f"--out {out}")
@@ -91,6 +99,28 @@ def compare(
     write_text(found.text(100) + "\n", out / "comparison.txt")
     write_comparison(out / "comparison.html", found, title=f"Recipes on {Path(data).name}")
     print_result(result, f"{found.text(width)}\n\n{where(found, data, out)}", json)
+
+
+def settings_of(pairs: list[str] | None, names: list[str]) -> dict[str, dict[str, Any]]:
+    """``["mvtcae.beta=2.5"]`` -> ``{"mvtcae": {"beta": 2.5}}``.
+
+    Raises:
+        CommandError: If a recipe is not compared, or a setting unknown to it or of another type.
+    """
+    from polymodal.recipes import RECIPES
+
+    settings: dict[str, dict[str, Any]] = {}
+    for key, value in parse_settings(pairs).items():
+        recipe, dot, name = key.partition(".")
+        if not dot:
+            raise CommandError(f"--set {key}: say of which recipe, as in --set mvtcae.{key}=2.5.")
+        check_known(recipe, names, "compared recipe")
+        if recipe in RECIPES:
+            own = RECIPES[recipe].settings
+            check_known(name, own, "setting", f"Recipe {recipe}")
+            check_setting(name, value, own[name])
+        settings.setdefault(recipe, {})[name] = value
+    return settings
 
 
 def check_options(

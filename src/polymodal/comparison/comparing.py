@@ -103,6 +103,11 @@ def compare(
             split.rows.codec, split.test, split.rows.train, plan.draws, plan.level,
             plan.resamples, plan.split_seed, measures=tuple(measures),
         )  # fmt: skip
+        if not exam.questions:
+            raise ValueError(
+                "compare: nothing can be hidden and asked for, as no test row has another modality "
+                "or a table of several columns; give data that have more to tell from each other."
+            )
         done, failures = _all_fits(split, parameters, exam, place, progress)
         simple = _simple(exam, place)
         usual = _usual_epochs(split, plan)

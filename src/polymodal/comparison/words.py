@@ -83,10 +83,10 @@ def _choice(
         )
     if not ranking.beats(pick, simple):
         return (
-            f"No recipe beats the simple methods beyond noise ({pick} has skill "
-            f"{skill[pick].value:+.2f}, {SIMPLE[simple]} {skill[simple].value:+.2f}): for single "
-            f"best guesses {SIMPLE[simple]} will do. Recommended for intervals, draws and new "
-            f"rows: {_among(recipes, top, pick, equal)}"
+            f"For single best guesses {SIMPLE[simple]}, a simple method, will do: no recipe beats "
+            f"it beyond noise (skill {skill[simple].value:+.2f}; {pick} has "
+            f"{skill[pick].value:+.2f}). Recommended for intervals, draws and new rows: "
+            f"{_among(recipes, top, pick, equal)}"
         )
     return (
         f"Recommended: {_among(recipes, top, pick, equal)} It beats every simple method overall "
