@@ -105,8 +105,8 @@ def compare(
         )  # fmt: skip
         if not exam.questions:
             raise ValueError(
-                "compare: nothing can be hidden and asked for, as no test row has another modality "
-                "or a table of several columns; give data that have more to tell from each other."
+                "compare: nothing can be hidden and asked for, as no test row has a other modality"
+                " or a table of several columns; give data that have more to tell from each other."
             )
         done, failures = _all_fits(split, parameters, exam, place, progress)
         simple = _simple(exam, place)
