@@ -101,13 +101,13 @@ class Examination:
         Raises:
             Lacking: If the model's family cannot fill in what is hidden.
         """
-        examiner = self._examiner(model)
+        examiner = self._examiner()
         errors: list[ErrorOf] = []
         inside = RowSums(*torch.zeros(2, len(self.test), dtype=torch.float64))
         for question in self.questions:
             moved = dataclasses.replace(question, hidden=question.hidden.to(model.device))
             truth = examiner.truth(question)
-            answers = examiner.answers(moved, truth)
+            answers = examiner.answers(model, moved, truth)
             for target, rows in self._targets(examiner, question):
                 answer = answers[target]
                 spread = self._coverage(answer, rows)
@@ -131,7 +131,7 @@ class Examination:
 
         There is no linear model of texts: there it says what the mean does.
         """
-        examiner = self._examiner(None)
+        examiner = self._examiner()
         errors: dict[str, list[ErrorOf]] = {name: [] for name in BASELINES}
         for question in self.questions:
             truth, given = examiner.truth(question), examiner.given(question)
@@ -143,9 +143,9 @@ class Examination:
                     errors[name].append(_error(one, question.rows[rows], name))
         return {name: sheet_of(found, {}, self._resampled, {}) for name, found in errors.items()}
 
-    def _examiner(self, model: LatentModel | None) -> Examiner:
+    def _examiner(self) -> Examiner:
         return Examiner(
-            model, self.codec, self.train, self.draws, [self.level], 0, self.resamples, self.seed,
+            self.codec, self.train, self.draws, [self.level], 0, self.resamples, self.seed,
             self.imputer,
         )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The examiner: puts one question to the model and to the baselines, and scores the answers."""
+"""The examiner: puts one question to a model and to the baselines, and scores the answers."""
 
 from __future__ import annotations
 
@@ -29,10 +29,9 @@ UNCOVERED = ("image", "count")
 
 @dataclass
 class Examiner:
-    """Puts questions to the model and to the baselines and scores the answers.
+    """Puts questions to a model and to the baselines and scores the answers.
 
     Arguments:
-        model: The model; None where only the baselines are asked.
         codec: Its codec.
         train: The training rows.
         draws: Draws a row.
@@ -43,7 +42,6 @@ class Examiner:
         imputer: What answers.
     """
 
-    model: LatentModel | None
     codec: DataCodec
     train: Tensors
     draws: int
@@ -70,10 +68,12 @@ class Examiner:
             for part, block in self.blocks.items()
         }
 
-    def judge(self, question: Question) -> Iterator[tuple[list[SkillRow], Tensor | None]]:
+    def judge(
+        self, model: LatentModel, question: Question
+    ) -> Iterator[tuple[list[SkillRow], Tensor | None]]:
         """Rows of skill of each target, and hits of its intervals ``(L, cells)``."""
         truth = self.truth(question)
-        answers = self.answers(question, truth)
+        answers = self.answers(model, question, truth)
         given = self.given(question)
         for target, rows in judged(question.targets, question.asked):
             baselines = self.baselines(question, target, given, rows)
@@ -89,12 +89,12 @@ class Examiner:
             for name in question.names
         }
 
-    def answers(self, question: Question, truth: dict[str, Tensor]) -> dict[Target, Answered]:
-        """What the model says of every target of a question."""
-        if self.model is None:
-            raise ValueError("an examiner without a model can ask baselines only.")
+    def answers(
+        self, model: LatentModel, question: Question, truth: dict[str, Tensor]
+    ) -> dict[Target, Answered]:
+        """What a model says of every target of a question."""
         return ask(
-            self.imputer, self.model, question, truth, self.own_units,
+            self.imputer, model, question, truth, self.own_units,
             draws=self.draws, levels=self.levels, seed=derive_seed(self.seed, 2),
         )  # fmt: skip
 
