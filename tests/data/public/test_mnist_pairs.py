@@ -47,7 +47,9 @@ def test_every_pair_shows_one_digit(start: str, packed: bool, raw: str, tmp_path
     got = mnist_svhn(tmp_path, "train" if start == "train" else "test", multiply=3)
     # per class min(count, count): 0 has 2, 1 has 2, 9 has 2
     assert got.labels.tolist() == [0] * 6 + [1] * 6 + [9] * 6
-    left = [int(np.flatnonzero((IMAGES == one).all((1, 2)))[0]) for one in got.data.values("mnist")]
+    left = [
+        int(np.flatnonzero((IMAGES == one).all((1, 2)))[0]) for one in got.data.values("mnist")
+    ]
     pixels = HOUSES.transpose(0, 3, 1, 2)
     right = [
         int(np.flatnonzero((pixels == one).all((1, 2, 3)))[0]) for one in got.data.values("svhn")
@@ -111,7 +113,9 @@ def test_pairs_made_elsewhere_are_checked(tmp_path: Path) -> None:
     np.savez(tmp_path / "pairs.npz", mnist=[3, 0], svhn=[0, 4])
     again = mnist_svhn(tmp_path, index=tmp_path / "pairs.npz")
     assert (again.data.values("svhn") == got.data.values("svhn")).all()
-    with pytest.raises(ValueError, match=r"pair 1 joins the digit 0 \(MNIST row 0\) with 1 \(SVHN"):
+    with pytest.raises(
+        ValueError, match=r"pair 1 joins the digit 0 \(MNIST row 0\) with 1 \(SVHN"
+    ):
         mnist_svhn(tmp_path, index=(np.array([3, 0]), np.array([0, 2])))
     with pytest.raises(ValueError, match="names a row that SVHN has not"):
         mnist_svhn(tmp_path, index=(np.array([3]), np.array([8])))
@@ -124,7 +128,7 @@ def test_pairs_made_elsewhere_are_checked(tmp_path: Path) -> None:
 
 
 def test_damaged_and_lacking_files_are_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="MNIST: no file of digits.*https?://yann"):
+    with pytest.raises(FileNotFoundError, match=r"MNIST: no file of digits.*https?://yann"):
         mnist_svhn(tmp_path)
     write(tmp_path)
     with pytest.raises(FileNotFoundError, match="t10k-images-idx3-ubyte"):
@@ -137,7 +141,7 @@ def test_damaged_and_lacking_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="expected an idx file of bytes with 3 axes"):
         mnist_svhn(tmp_path)
     images.write_bytes(idx(IMAGES[:6]))
-    with pytest.raises(ValueError, match="has 6 pictures, .* 7 labels"):
+    with pytest.raises(ValueError, match=r"has 6 pictures, .* 7 labels"):
         mnist_svhn(tmp_path)
     images.unlink()
     images.with_suffix(".gz").write_bytes(b"no gzip")

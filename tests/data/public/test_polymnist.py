@@ -162,7 +162,9 @@ def test_polydigits_are_inverted_where_the_digit_is(tmp_path: Path) -> None:
 def test_polydigits_that_do_not_pair_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "polydigits.npz"
     write_polydigits(path, train_label=np.array([4, 5, 9], np.uint8))
-    with pytest.raises(ValueError, match=r"row 0: modality m1 shows the digit 5, the label says 4"):
+    with pytest.raises(
+        ValueError, match=r"row 0: modality m1 shows the digit 5, the label says 4"
+    ):
         polydigits(path)
     write_polydigits(path, train_xy=np.full((3, 2, 2), 3, np.int16))
     with pytest.raises(ValueError, match=r"modality m0, row 0: a crop at \(3, 3\) leaves"):

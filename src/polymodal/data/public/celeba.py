@@ -78,9 +78,8 @@ def celeba(
     names, marks = _attributes(SOURCE.find(folder, _lists("list_attr_celeba"), "list"))
     parts = _parts(SOURCE.find(folder, _lists("list_eval_partition"), "list"))
     files = {path.name: path for path in sorted(pictures.glob("*.jpg"))}
-    rows = {name: name for name in marks}
-    refuse_lone(files, rows, ("picture", "row of attributes"), "CelebA")
-    refuse_lone(files, parts, ("picture", "row in the list of parts"), "CelebA")
+    for listed, what in ((marks, "row of attributes"), (parts, "row in the list of parts")):
+        refuse_lone(files, {name: name for name in listed}, ("picture", what), "CelebA")
     wanted = None if split is None else PARTS[split]
     kept = [name for name in files if wanted is None or parts[name] == wanted][:n]
     if not kept:
