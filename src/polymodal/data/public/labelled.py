@@ -48,7 +48,7 @@ class Labelled:
         some = self.data[key]
         if isinstance(key, list | tuple) and any(isinstance(one, str) for one in key):
             return Labelled(some, self.labels, self.classes)
-        index = [key] if isinstance(key, int | np.integer) else key
+        index: Raw = [key] if isinstance(key, int | np.integer) else key
         return Labelled(some, self.labels[index], self.classes)
 
     def with_labels(self, name: str = "label") -> MultimodalData:
