@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from polymodal.data import public as datasets  # noqa: F401
     from polymodal.data.bundled import load_bundled as load_bundled
     from polymodal.data.dataset import MultimodalData as MultimodalData
     from polymodal.data.modalities import NetworkSettings as NetworkSettings
@@ -32,6 +33,7 @@ _HOMES = {
     "NetworkSettings": "polymodal.data.modalities",
     "RECIPES": "polymodal.recipes",
     "Schema": "polymodal.data.schema",
+    "datasets": "polymodal.data",
     "from_arrays": "polymodal.data.sources",
     "get_recipe": "polymodal.recipes",
     "load": "polymodal.estimator",
