@@ -15,6 +15,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from polymodal.comparison import Comparison as Comparison
     from polymodal.comparison import compare as compare
+    from polymodal.data import public as datasets  # noqa: F401
     from polymodal.data.bundled import load_bundled as load_bundled
     from polymodal.data.dataset import MultimodalData as MultimodalData
     from polymodal.data.modalities import NetworkSettings as NetworkSettings
@@ -36,6 +37,7 @@ _HOMES = {
     "RECIPES": "polymodal.recipes",
     "Schema": "polymodal.data.schema",
     "compare": "polymodal.comparison",
+    "datasets": "polymodal.data",
     "from_arrays": "polymodal.data.sources",
     "get_recipe": "polymodal.recipes",
     "load": "polymodal.estimator",
