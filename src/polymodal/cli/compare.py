@@ -92,12 +92,9 @@ def compare(
     check_options(data, names, seeds, choices, [schema, test, validation])
     check_folder(out, f"--out {out}")
     found = run(data, names, seeds, out, schema, test, validation, choices)
-    result = {**plain(found.to_dict()), "out": str(out)}
+    write(found, data, out)
     width = shutil.get_terminal_size((100, 24)).columns
-    from polymodal.report import write_comparison
-
-    write_text(found.text(100) + "\n", out / "comparison.txt")
-    write_comparison(out / "comparison.html", found, title=f"Recipes on {Path(data).name}")
+    result = {**plain(found.to_dict()), "out": str(out)}
     print_result(result, f"{found.text(width)}\n\n{where(found, data, out)}", json)
 
 
@@ -199,6 +196,14 @@ def run(
         said = " ".join(f"{row.method}: {row.failure}" for row in failed)
         raise WorkError(f"No recipe could be compared. {said}")
     return found
+
+
+def write(found: Comparison, data: str, out: Path) -> None:
+    """Write the table as text and as a page."""
+    from polymodal.report import write_comparison
+
+    write_text(found.text(100) + "\n", out / "comparison.txt")
+    write_comparison(out / "comparison.html", found, title=f"Recipes on {Path(data).name}")
 
 
 def where(found: Comparison, data: str, out: Path) -> str:
