@@ -140,7 +140,7 @@ def _places(ranking: Ranking, recipes: Mapping[str, Row], pick: str) -> str:
         elif overall and all(ranking.beats(pick, name, modality) for name in SIMPLE):
             won.append(modality)
     said = [
-        f"On {_list(names)}, {SIMPLE[best]} does better than every recipe: fill that by it."
+        f"On {_list(names)}, {SIMPLE[best]} does better than every recipe."
         for best, names in lost.items()
         if len(names) < len(ranking.modalities)
     ]
