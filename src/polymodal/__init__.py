@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from polymodal.comparison import Comparison as Comparison
+    from polymodal.comparison import compare as compare
+    from polymodal.data import public as datasets  # noqa: F401
     from polymodal.data.bundled import load_bundled as load_bundled
     from polymodal.data.dataset import MultimodalData as MultimodalData
     from polymodal.data.modalities import NetworkSettings as NetworkSettings
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from polymodal.recipes.registry import get_recipe as get_recipe
 
 _HOMES = {
+    "Comparison": "polymodal.comparison",
     "FileError": "polymodal.files",
     "ModalitySpec": "polymodal.data.schema",
     "MultimodalData": "polymodal.data.dataset",
@@ -34,6 +38,8 @@ _HOMES = {
     "NetworkSettings": "polymodal.data.modalities",
     "RECIPES": "polymodal.recipes",
     "Schema": "polymodal.data.schema",
+    "compare": "polymodal.comparison",
+    "datasets": "polymodal.data",
     "from_arrays": "polymodal.data.sources",
     "get_recipe": "polymodal.recipes",
     "load": "polymodal.estimator",

@@ -24,7 +24,7 @@ from polymodal.tasks.scores import Scores
 from polymodal.tasks.translate import reconstruct, translate
 from polymodal.training.fit import fit
 from polymodal.training.plan import usual_batch_size, usual_epochs
-from polymodal.training.progress import choose_progress
+from polymodal.training.progress import ProgressReporter, choose_progress
 from polymodal.training.settings import TrainSettings
 
 if TYPE_CHECKING:
@@ -183,13 +183,17 @@ class MultimodalModel(Habits):
             validation=rows.validation,
             run_dir=None if run_dir is None else Path(run_dir),
             resume=resume,
-            progress=choose_progress() if self.progress else None,
+            progress=self._reporter(),
         )
         self.model_, self.codec_, self.schema_ = model, rows.codec, rows.codec.schema
         self.held_out_, self.n_rows_ = rows.held_out, len(rows.train)
         self.container_: Container = rows.container
         self._train_tensors: Tensors | None = rows.train
         return self
+
+    def _reporter(self) -> ProgressReporter | None:
+        """What training tells of its course; children may listen for themselves."""
+        return choose_progress() if self.progress else None
 
     # -- asking ---------------------------------------------------------------------------------
 
