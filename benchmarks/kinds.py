@@ -74,7 +74,7 @@ def digits(args: argparse.Namespace, file: str, other: str) -> None:
     for split, (digit, values, label) in parts.items():
         data[split] = pm.from_arrays({"digit": digit, other: values}, kinds=kinds)
         labels[split] = label
-    model = fitted(data["train"], 30, args)
+    model = fitted(data["train"], 20, args)
     show(model, data["test"])
     names = ("digit", other)
     seen = {s: model.codec_.encode(data[s]) for s in data}
@@ -134,7 +134,7 @@ def spikes(args: argparse.Namespace) -> None:
         for split, found in windows.items()
     }
     networks = pm.NetworkSettings(series=args.series)
-    model = fitted(data["train"], 25, args, networks=networks)
+    model = fitted(data["train"], 75, args, networks=networks)
     show(model, data["test"])
     truth, known = windows["test"][..., 1], windows["train"][..., 1]
     nats = model.score(data["test"], of=["spikes"], given=["stimulus"], kind="predictive")
