@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from polymodal.data.schema import Schema as Schema
     from polymodal.data.sources import from_arrays as from_arrays
     from polymodal.data.sources import read as read
+    from polymodal.distributions.decoding import Decoding as Decoding
     from polymodal.estimator import MultimodalModel as MultimodalModel
     from polymodal.estimator import load as load
     from polymodal.files import FileError as FileError
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from polymodal.recipes.registry import get_recipe as get_recipe
 
 _HOMES = {
+    "Decoding": "polymodal.distributions.decoding",
     "FileError": "polymodal.files",
     "MultimodalData": "polymodal.data.dataset",
     "MultimodalModel": "polymodal.estimator",

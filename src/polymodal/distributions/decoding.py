@@ -176,7 +176,7 @@ def write(writer: Writer, n_rows: int, length: int, decoding: Decoding, device: 
         device: Where the tokens are made.
     """
     tokens = torch.empty(n_rows, 0, dtype=torch.int64, device=device)  # type: ignore[call-overload]
-    if decoding.method == "beam":
+    if decoding.method == "beam" and n_rows:
         return _padded(_beam(writer, tokens, length, decoding), length)
     going = torch.ones(n_rows, dtype=torch.bool, device=tokens.device)
     for _ in range(length):
@@ -204,7 +204,7 @@ def kept(logits: Tensor, decoding: Decoding) -> Tensor:
     log_p = (logits / decoding.temperature).log_softmax(-1)
     if decoding.top_k is None and decoding.top_p is None:
         return log_p
-    ranked, order = log_p.sort(-1, descending=True, stable=True)
+    ranked, order = log_p.sort(stable=True, dim=-1, descending=True)
     if decoding.top_k is not None:
         ranked = torch.where(
             torch.arange(ranked.shape[-1], device=ranked.device) < decoding.top_k,

@@ -160,8 +160,23 @@ class AutoregressiveObserved(TextObserved):
         if self.dropout > 0:
             drop = torch.rand(tokens.shape, device=tokens.device) < self.dropout
             shown = torch.where(drop & (tokens != PAD), UNKNOWN, tokens)
-        logits = self.step(context, shown)
-        return score_tokens(logits.to(self.context.dtype), tokens).reshape(shape)
+        return self._score(context, shown, tokens).reshape(shape)
+
+    def _score(self, context: Tensor, shown: Tensor, tokens: Tensor) -> Tensor:
+        """Log-probability of each text in nats, (N,); what is behind its end costs little."""
+        real = tokens != PAD
+        longest = int(real.sum(1).amax()) if len(tokens) else 0
+        # few different lengths, so that little memory is asked for anew
+        longest = min(tokens.shape[1], max(8, -(-longest // 8) * 8))
+        real, shown, tokens = real[:, :longest], shown[:, :longest], tokens[:, :longest]
+        step: Any = self.step
+        if not hasattr(step, "features"):
+            return score_tokens(step(context, shown).to(self.context.dtype), tokens)
+        logits = step.logits(step.features(context, shown)[real]).to(self.context.dtype)
+        loss = functional.cross_entropy(
+            logits[:, FIRST:], tokens[real] - FIRST, reduction="none"
+        )
+        return torch.zeros_like(tokens, dtype=loss.dtype).masked_scatter(real, -loss).sum(1)
 
     def _draw(self, sample_shape: Size) -> Tensor:
         context = self.context.expand(*sample_shape, *self.context.shape)

@@ -224,6 +224,13 @@ class TextStepDecoder(nn.Module):
             context: Contexts, (N, F).
             tokens: Token ids, int64 (N, T), T at most ``length``. The last one is not read.
         """
+        return self.logits(self.features(context, tokens))
+
+    def features(self, context: Tensor, tokens: Tensor) -> Tensor:
+        """What ``logits`` turns into logits at each position, (N, T, W); as ``forward``.
+
+        Where only some positions are scored, the logits of the others need not be made.
+        """
         rows, length = tokens.shape
         if length > self.length:
             raise ValueError(
@@ -238,7 +245,7 @@ class TextStepDecoder(nn.Module):
         h = h + self.positions[:length] + self.enter(context).unsqueeze(1)
         for block in self.blocks:
             h = block(h, context)
-        return self.logits(self.norm(h, context))
+        return self.norm(h, context)
 
     def begin(self, context: Tensor) -> TextState:
         """The state before the first token of texts with these contexts, (N, F)."""

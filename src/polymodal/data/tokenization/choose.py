@@ -30,7 +30,7 @@ LOOKED_AT = 5000
 """So many texts are looked at to choose."""
 FEW_WORDS = 200
 """With fewer words in all there is nothing to estimate from."""
-MOST_UNSEEN = 0.03
+MOST_UNSEEN = 0.01
 """With a larger chance of unseen words, words are not enough."""
 SHORT = 40
 """Names have so many characters at most, nine times in ten."""
