@@ -92,6 +92,15 @@ def test_pairs_of_bytes_and_characters_keep_case_and_join_white_space() -> None:
         assert tokenizer.decode(tokenizer.encode("A \t b\n\nC ")) == "A b C"
 
 
+@given(st.lists(st.integers(4, 300), max_size=12))
+@settings(max_examples=100, deadline=None)
+def test_whatever_a_model_writes_is_one_line(ids: list[int]) -> None:
+    """A model may write any bytes; what breaks a file's rows must not come out."""
+    said = BYTE_PAIRS.decode([i % len(BYTE_PAIRS.vocabulary) for i in ids])
+    assert said == BYTE_PAIRS.normalise(said)
+    assert not any(unicodedata.category(one) == "Cc" for one in said)
+
+
 def test_half_a_character_is_a_question_mark() -> None:
     for level in LEVELS:
         tokenizer = fit_tokenizer(level, ["a ? b"])

@@ -27,6 +27,7 @@ from polymodal.distributions.factorised import draw_codes
 from polymodal.distributions.observed import Observed
 
 _LARGEST = 2**24  # numbers of one step of a beam
+_GROUPS = 4  # of texts of about one length, on processors
 
 
 def end_texts(tokens: Tensor) -> Tensor:
@@ -163,19 +164,33 @@ class AutoregressiveObserved(TextObserved):
         return self._score(context, shown, tokens).reshape(shape)
 
     def _score(self, context: Tensor, shown: Tensor, tokens: Tensor) -> Tensor:
-        """Log-probability of each text in nats, (N,); what is behind its end costs little."""
-        real = tokens != PAD
-        longest = int(real.sum(1).amax()) if len(tokens) else 0
+        """Log-probability of each text in nats, (N,)."""
+        n_tokens = (tokens != PAD).sum(1)
+        few = len(tokens) < 4 * _GROUPS or tokens.device.type != "cpu"
+        if few:
+            return self._score_group(context, shown, tokens, n_tokens)
+        # Texts of about one length are read together: most are far shorter than the longest.
+        order = n_tokens.argsort(stable=True)
+        parts = [
+            self._score_group(context[rows], shown[rows], tokens[rows], n_tokens[rows])
+            for rows in order.chunk(_GROUPS)
+        ]
+        return torch.cat(parts)[order.argsort()]
+
+    def _score_group(
+        self, context: Tensor, shown: Tensor, tokens: Tensor, n_tokens: Tensor
+    ) -> Tensor:
+        """As ``_score``, without what stands behind the end of the longest text."""
+        longest = int(n_tokens.amax()) if len(tokens) else 0
         # few different lengths, so that little memory is asked for anew
         longest = min(tokens.shape[1], max(8, -(-longest // 8) * 8))
-        real, shown, tokens = real[:, :longest], shown[:, :longest], tokens[:, :longest]
+        shown, tokens = shown[:, :longest], tokens[:, :longest]
         step: Any = self.step
         if not hasattr(step, "features"):
             return score_tokens(step(context, shown).to(self.context.dtype), tokens)
+        real = tokens != PAD
         logits = step.logits(step.features(context, shown)[real]).to(self.context.dtype)
-        loss = functional.cross_entropy(
-            logits[:, FIRST:], tokens[real] - FIRST, reduction="none"
-        )
+        loss = functional.cross_entropy(logits[:, FIRST:], tokens[real] - FIRST, reduction="none")
         return torch.zeros_like(tokens, dtype=loss.dtype).masked_scatter(real, -loss).sum(1)
 
     def _draw(self, sample_shape: Size) -> Tensor:

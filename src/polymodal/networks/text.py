@@ -77,8 +77,10 @@ class TextEncoder(nn.Module):
         Arguments:
             tokens: Token ids, int64 (B, T), T at most ``length``; 0 is padding.
         """
-        rows, length = tokens.shape
         word = tokens != PADDING  # (B, T)
+        # what stands behind the longest text has no say
+        length = int(word.any(0).nonzero().amax()) + 1 if word.any() else 0
+        rows, tokens, word = len(tokens), tokens[:, :length], word[:, :length]
         h = self.words(tokens) + self.positions[:length]
         h = torch.cat([self.summary.expand(rows, 1, -1), h], 1)  # (B, 1 + T, W)
         attend = torch.cat([word.new_ones(rows, 1), word], 1)

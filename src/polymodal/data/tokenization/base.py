@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import abc
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 SPECIAL = ("<pad>", "<start>", "<end>", "<unknown>")
 PAD, START, END, UNKNOWN = range(4)
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]")
 
 
 def composed(text: str) -> str:
@@ -24,11 +26,14 @@ def composed(text: str) -> str:
 def one_line(text: str) -> str:
     r"""As ``composed``, with one space for every run of white space and none at the ends.
 
+    Control characters that are no white space are taken out: they are no part of any script, and
+    break files.
+
     Example:
-        >>> one_line(" two\n lines ")
+        >>> one_line(" two\n lines\x1b ")
         'two lines'
     """
-    return " ".join(composed(text).split())
+    return " ".join(composed(_CONTROL.sub("", text)).split())
 
 
 class Tokenizer(abc.ABC):

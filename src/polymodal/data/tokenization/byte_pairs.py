@@ -95,7 +95,7 @@ class BytePairTokenizer(Tokenizer):
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of some ids; bytes that form no character are left out."""
-        return b"".join(self._runs[i] for i in ids).decode("utf-8", "ignore")
+        return one_line(b"".join(self._runs[i] for i in ids).decode("utf-8", "ignore"))
 
     def to_config(self) -> dict[str, Any]:
         return {"merges": [list(pair) for pair in self.merges]}

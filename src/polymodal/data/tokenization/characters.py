@@ -53,9 +53,8 @@ class CharacterTokenizer(Tokenizer):
 
     def decode(self, ids: Iterable[int]) -> str:
         known, first = self.characters, len(SPECIAL)
-        return "".join(
-            known[i - first] if i >= first else _UNKNOWN for i in ids if i >= UNKNOWN
-        )
+        said = (known[i - first] if i >= first else _UNKNOWN for i in ids if i >= UNKNOWN)
+        return one_line("".join(said))
 
     def to_config(self) -> dict[str, Any]:
         return {"characters": self.characters}
