@@ -64,7 +64,9 @@ def test_texts_go_there_and_back(
         direct = fitted.translate(frame, to=["caption", "name"], given="table", text=how)
         assert said["name"].tolist() == list(direct["name"])
     filled = tmp_path / "filled.csv"
-    assert main([*f"impute {model} {data} --out {filled} --draws 2".split(), "--text", "beam"]) == 0
+    assert (
+        main([*f"impute {model} {data} --out {filled} --draws 2".split(), "--text", "beam"]) == 0
+    )
     after = pd.read_csv(filled, keep_default_na=False)
     there = frame["caption"].notna()
     assert after["caption"][there].tolist() == frame["caption"][there].tolist()

@@ -6,6 +6,7 @@ import copy
 import json
 import unicodedata
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -121,7 +122,7 @@ def test_the_first_merge_is_the_most_frequent_pair() -> None:
     merges = BytePairTokenizer.fit(words, None).merges
     pairs: Counter = Counter()
     for word in words:
-        pairs.update(zip(word, word[1:], strict=False))
+        pairs.update(pairwise(word))
     assert pairs[merges[0]] == max(pairs.values()) == 9
     assert ("".join(merges[1])) == "est"
     tokenizer = BytePairTokenizer.fit(words, 4 + 256 + 2)

@@ -105,9 +105,7 @@ def test_a_beam_of_one_is_greedy(make) -> None:
         greedy = observed.write(Decoding("greedy"))
         assert torch.equal(greedy, observed.mode)
         assert torch.equal(greedy, observed.write(Decoding("beam", width=1)))
-        assert torch.equal(
-            greedy, observed.write(Decoding("beam", width=1, length_power=0.5))
-        )
+        assert torch.equal(greedy, observed.write(Decoding("beam", width=1, length_power=0.5)))
 
 
 def test_a_beam_finds_what_greed_misses() -> None:

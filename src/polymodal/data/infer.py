@@ -10,8 +10,9 @@ dates                   number (days since 1970)
 strings                 an image if they are names of pictures that exist; text if they have three
                         words on average (letters of scripts without spaces count for half a
                         word) and more than 20 (in short tables: half the rows) different ones, cut
-                        into words, pairs of bytes or characters by their looks; category up to 50 levels, or up to 1,000 if each comes
-                        twice on average; else left out (names, keys)
+                        into words, pairs of bytes or characters by their looks; category up to 50
+                        levels, or up to 1,000 if each comes twice on average; else left out
+                        (names, keys)
 whole numbers           left out if they count the rows; category up to 2 levels; ordinal up to
                         7 if each comes twice on average; count if the smallest is between 0 and
                         a tenth of the mean and they are about as spread as a Poisson count, or

@@ -87,10 +87,10 @@ class ModalitySpec:
         column: For the other kinds: the frame's column or the array's name with the raw values.
         mode: Images: ``L`` (grey) or ``RGB``.
         size: Images: (height, width) in pixels. Vectors: how many numbers.
-        tokens: Texts: most tokens of a row that are kept, the end token counted; None for as many as
-            the longest training text has, up to 32 words, 64 byte pairs or 96 characters.
-        tokenizer: Texts: ``word``, ``bpe`` (pairs of bytes), ``char``, or ``auto`` (as None), which
-            chooses by the training texts.
+        tokens: Texts: most tokens of a row that are kept, the end token counted; None for as many
+            as the longest training text has, up to 32 words, 64 byte pairs or 96 characters.
+        tokenizer: Texts: ``word``, ``bpe`` (pairs of bytes), ``char``, or ``auto`` (as None),
+            which chooses by the training texts.
         vocabulary: Texts: how many token ids there may be, four special ones counted.
         missing: Share of rows that have nothing of it, where known; not compared, not saved.
     """

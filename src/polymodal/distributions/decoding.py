@@ -265,9 +265,7 @@ def _top(ranks: Tensor, width: int) -> tuple[Tensor, Tensor]:
     return value, place
 
 
-def _is_settled(
-    score: Tensor, rank: Tensor, ended: Tensor, length: int, power: float
-) -> bool:
+def _is_settled(score: Tensor, rank: Tensor, ended: Tensor, length: int, power: float) -> bool:
     """Whether in every row some ended text is better than anything that may yet be written."""
     best = torch.where(ended, rank, -torch.inf).amax(1)
     # A score only falls, and is divided by no more than the penalty of the longest text.

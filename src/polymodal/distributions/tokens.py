@@ -237,7 +237,7 @@ class _Anew:
 
 
 class _Going:
-    """A step network that keeps what it has read: ``begin(context)``, ``advance(state, token)``."""
+    """A step network that keeps what it has read, by ``begin`` and ``advance``."""
 
     def __init__(self, context: Tensor, step: Any) -> None:  # noqa: ANN401
         self.step, self.state, self.dtype = step, step.begin(context), context.dtype

@@ -96,7 +96,7 @@ def check_samples_are_scored(likelihood: Likelihood, leading: tuple[int, ...] = 
 def check_what_is_written_is_scored(
     likelihood: Likelihood, leading: tuple[int, ...] = (5,)
 ) -> None:
-    """Texts only: greedy gives the mode, as does a beam of one; all that is written has a score."""
+    """Texts: greedy gives the mode, as does a beam of one; all that is written has a score."""
     likelihood, parameters, _ = _instance(likelihood, leading)
     observed = likelihood(parameters)
     if not isinstance(observed, TextObserved):

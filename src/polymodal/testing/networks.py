@@ -61,7 +61,7 @@ def check_step_decoder(
 ) -> Iterator[tuple[str, Law]]:
     """The laws of a step decoder: those of every network, and causality.
 
-    A decoder that keeps what it has read, by ``begin`` and ``advance``, is held to its ``forward``.
+    One that keeps what it has read, by ``begin`` and ``advance``, is held to its ``forward``.
 
     Arguments:
         decoder: (N, context_features), (N, T) -> logits (N, T, vocabulary).

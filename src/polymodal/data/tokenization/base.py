@@ -14,10 +14,10 @@ _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]")
 
 
 def composed(text: str) -> str:
-    """The text in Unicode's composed form (NFC), with ``?`` for halves of characters.
+    r"""The text in Unicode's composed form (NFC), with ``?`` for halves of characters.
 
     Example:
-        >>> composed("e\\u0301") == "\\u00e9"
+        >>> composed("e\u0301") == "\u00e9"
         True
     """
     return unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode("utf-8"))
