@@ -12,7 +12,12 @@ from scipy import stats
 from torch import Tensor, nn
 
 from polymodal.distributions.decoding import END, PAD, Decoding, kept, length_penalty
-from polymodal.distributions.tokens import AutoregressiveObserved, TextObserved, TokenObserved
+from polymodal.distributions.tokens import (
+    AutoregressiveObserved,
+    TextObserved,
+    TokenObserved,
+    score_tokens,
+)
 from polymodal.networks import TextStepDecoder
 from polymodal.random import seeded
 
@@ -272,3 +277,19 @@ def test_a_decoding_can_be_said_in_words() -> None:
             Decoding.of(words)
     with pytest.raises(TypeError, match="Decoding or its words"):
         Decoding.of(3)  # type: ignore[arg-type]
+
+
+def test_texts_read_by_length_have_the_scores_of_one_reading() -> None:
+    observed = network()
+    step = observed.step
+    n_rows = 61
+    context = torch.randn(n_rows, 2, dtype=F64, requires_grad=True)
+    tokens = TEXTS[torch.randint(len(TEXTS), (n_rows,))]
+    said = AutoregressiveObserved(context, step, LENGTH).log_prob(tokens)
+    wanted = score_tokens(step(context, tokens), tokens)
+    torch.testing.assert_close(said, wanted)
+    (one,) = torch.autograd.grad(said.sum(), context)
+    (other,) = torch.autograd.grad(wanted.sum(), context)
+    torch.testing.assert_close(one, other)
+    absent = torch.zeros(n_rows, dtype=torch.bool)
+    assert (AutoregressiveObserved(context, step, LENGTH).log_prob(tokens, absent) == 0).all()
