@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from polymodal.data.schema import Schema as Schema
     from polymodal.data.sources import from_arrays as from_arrays
     from polymodal.data.sources import read as read
+    from polymodal.distributions.decoding import Decoding as Decoding
     from polymodal.estimator import MultimodalModel as MultimodalModel
     from polymodal.estimator import load as load
     from polymodal.files import FileError as FileError
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Comparison": "polymodal.comparison",
+    "Decoding": "polymodal.distributions.decoding",
     "FileError": "polymodal.files",
     "MultimodalData": "polymodal.data.dataset",
     "MultimodalModel": "polymodal.estimator",
