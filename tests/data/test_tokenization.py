@@ -257,3 +257,14 @@ def test_settings_of_a_text_are_checked_printed_and_kept() -> None:
 def test_an_unknown_configuration_is_refused() -> None:
     with pytest.raises(ValueError, match="level"):
         tokenizer_from_config({"level": "syllable"})
+
+
+def test_byte_pairs_without_their_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing chooses them, and who asks for them is told what to do."""
+    long = [" ".join(f"w{i}{j}" for j in range(12)) for i in range(40)]
+    assert choose_level(long) == "bpe"
+    for module in ("choose", "byte_pairs"):
+        monkeypatch.setattr(f"polymodal.data.tokenization.{module}.library_installed", lambda: False)
+    assert choose_level(long) == "char"
+    with pytest.raises(ImportError, match=r"polymodal\[text\]"):
+        fit_tokenizer("bpe", long)

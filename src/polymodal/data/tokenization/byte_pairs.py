@@ -15,6 +15,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.util import find_spec
 from typing import Any, ClassVar
 
 from polymodal.data.names import Raw
@@ -38,6 +39,11 @@ _LETTERS = _letters()
 _BYTES = {letter: byte for byte, letter in enumerate(_LETTERS)}
 
 
+def library_installed() -> bool:
+    """Whether byte pairs can be had."""
+    return find_spec("tokenizers") is not None
+
+
 @dataclass(frozen=True)
 class BytePairTokenizer(Tokenizer):
     """Texts as frequent runs of bytes.
@@ -58,13 +64,13 @@ class BytePairTokenizer(Tokenizer):
 
     @classmethod
     def fit(cls, texts: Sequence[str], most: int | None) -> BytePairTokenizer:
-        from tokenizers.trainers import BpeTrainer
-
         lines = [one_line(text) for text in texts]
         if most is None:
             n_words = sum(line.count(" ") + 1 for line in lines)
             most = min(MOST, max(LEAST, n_words // _OCCURRENCES))
         engine = _engine(list(_LETTERS), [])
+        from tokenizers.trainers import BpeTrainer
+
         trainer: Raw = BpeTrainer(
             vocab_size=most - len(SPECIAL),
             min_frequency=2,
@@ -113,7 +119,16 @@ class BytePairTokenizer(Tokenizer):
 
 
 def _engine(tokens: Iterable[str], merges: Iterable[tuple[str, str]]) -> Raw:
-    """The library's tokenizer of some tokens and merges."""
+    """The library's tokenizer of some tokens and merges.
+
+    Raises:
+        ImportError: If the library is not installed.
+    """
+    if not library_installed():
+        raise ImportError(
+            "texts as byte pairs need the library tokenizers, which is not installed: "
+            "pip install 'polymodal[text]', or set tokenizer='char' in the schema."
+        )
     from tokenizers import Tokenizer as Engine
     from tokenizers.models import BPE
     from tokenizers.pre_tokenizers import ByteLevel

@@ -2,7 +2,8 @@ r"""Which tokens suit some texts.
 
 The chance that the next word is one never seen is estimated by :math:`n_1 / N`, the words that
 come once over all words. Where it is small, words do. Names, and texts in scripts that set no
-spaces, are cut into characters; what else is left into pairs of bytes.
+spaces, are cut into characters; what else is left into pairs of bytes, or, where the library that
+learns these is not installed, into characters too.
 
 References:
     The population frequencies of species and the estimation of population parameters.
@@ -19,7 +20,7 @@ import numpy as np
 
 from polymodal.data.text_settings import TextLevel
 from polymodal.data.tokenization.base import Tokenizer
-from polymodal.data.tokenization.byte_pairs import BytePairTokenizer
+from polymodal.data.tokenization.byte_pairs import BytePairTokenizer, library_installed
 from polymodal.data.tokenization.characters import CharacterTokenizer
 from polymodal.data.tokenization.words import WordTokenizer, tokens_of
 
@@ -82,15 +83,16 @@ def choose_level(texts: Sequence[str]) -> TextLevel:
         'char'
     """
     texts = texts[:LOOKED_AT]
+    long = "bpe" if library_installed() else "char"
     length = float(np.quantile([len(text) for text in texts], 0.9)) if len(texts) else 0.0
     if unspaced_share(" ".join(texts)) > 0.3:
-        return "char" if length <= 2 * SHORT else "bpe"
+        return "char" if length <= 2 * SHORT else long
     counts = Counter(token for text in texts for token in tokens_of(text))
     n_words = sum(counts.values())
     unseen = sum(n == 1 for n in counts.values()) / max(n_words, 1)
     if n_words < FEW_WORDS or unseen <= MOST_UNSEEN:
         return "word"
-    return "char" if length <= SHORT else "bpe"
+    return "char" if length <= SHORT else long
 
 
 def fit_tokenizer(
