@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from polymodal.model import LatentModel, Modality
 
@@ -24,10 +25,12 @@ class Call:
     Arguments:
         network: What was called.
         inputs: Noise like what it read, with a gradient where that had one.
+        held: Whether its weights were held still, so that they get no gradient.
     """
 
     network: nn.Module
     inputs: tuple[Any, ...]
+    held: bool
 
 
 def outermost_networks(module: nn.Module) -> Iterator[nn.Module]:
@@ -48,7 +51,8 @@ def watch(model: LatentModel, step: Callable[[], object]) -> list[Call]:
 
     def note(network: nn.Module, args: tuple[Any, ...], output: object) -> None:
         inputs = tuple(_like(value) if isinstance(value, Tensor) else value for value in args)
-        calls.append(Call(network, inputs))
+        held = not any(weight.requires_grad for weight in network.parameters())
+        calls.append(Call(network, inputs, held))
 
     found = {id(network): network for network in outermost_networks(model)}
     hooks = [network.register_forward_hook(note) for network in found.values()]
@@ -71,7 +75,9 @@ def bare(calls: list[Call]) -> Tensor:
         for value in call.inputs:
             if isinstance(value, Tensor):
                 value.grad = None
-        out = call.network(*call.inputs)
+        weights = call.network.named_parameters() if call.held else ()
+        still = {name: weight.detach() for name, weight in weights}
+        out = functional_call(call.network, still, call.inputs)
         for tensor in out if isinstance(out, tuple) else (out,):
             if isinstance(tensor, Tensor) and tensor.requires_grad:
                 total = total + tensor.sum()

@@ -68,7 +68,7 @@ def halve(in_channels: int, out_channels: int, gain: float = math.sqrt(2.0)) -> 
 
 def double(
     in_channels: int, out_channels: int, to: tuple[int, int], gain: float = math.sqrt(2.0)
-) -> Doubling:
+) -> nn.ConvTranspose2d:
     """The transposed convolution that doubles both sides, to exactly ``to``."""
     odd = (to[0] % 2, to[1] % 2)
     return started(Doubling(in_channels, out_channels, odd), gain)

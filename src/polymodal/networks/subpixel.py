@@ -6,8 +6,8 @@ the rows of one parity are reached from two rows each, by two rows of the kernel
 
 .. math:: y_{2a - 1 + s} = \sum_{r = 0, 1} w_{2 (1 - r) + s}\; x_{a - 1 + r}, \qquad s = 0, 1
 
-and columns likewise. The right side is a plain 2 x 2 convolution of x, padded by one, to four times
-the channels, which the shuffle puts in their places. No product is with a zero.
+and columns likewise. The right side is a plain 2 x 2 convolution of x, padded by one, to four
+times the channels, which the shuffle puts in their places. No product is with a zero.
 
 A processor's convolutions work on blocks of 16 channels. An image's last layer has one or three,
 which leaves most of a block idle; four times as many fill it. The gradients are those of the
@@ -20,10 +20,9 @@ References:
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx
 from torch.nn import functional
 
 BLOCK = 16
@@ -69,16 +68,18 @@ class SubPixel(torch.autograd.Function):
         return subpixel(x, weight, bias, to)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    def setup_context(
+        ctx: FunctionCtx,
+        inputs: tuple[Tensor, Tensor, Tensor | None, tuple[int, int]],
+        output: Tensor,
+    ) -> None:
         """Keep what the gradients need."""
-        x, weight, _, to = inputs
-        ctx.save_for_backward(x, weight)
-        ctx.odd = [to[0] % 2, to[1] % 2]
+        ctx.save_for_backward(inputs[0], inputs[1])
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: FunctionCtx, *grads: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of x, weight and bias, as far as they are asked."""
-        x, weight = ctx.saved_tensors
+        x, weight = ctx.saved_tensors  # pyright: ignore[reportAttributeAccessIssue]
         got = torch.ops.aten.convolution_backward(
             grads[0],
             x,
@@ -88,9 +89,9 @@ class SubPixel(torch.autograd.Function):
             [1, 1],
             [1, 1],
             True,
-            ctx.odd,
+            [grads[0].shape[-2] % 2, grads[0].shape[-1] % 2],
             1,
-            list(ctx.needs_input_grad[:3]),
+            list(ctx.needs_input_grad[:3]),  # pyright: ignore[reportAttributeAccessIssue]
         )
         return (*got, None)
 
