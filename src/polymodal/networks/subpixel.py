@@ -110,20 +110,26 @@ class Doubling(nn.ConvTranspose2d):
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         """The doubled image."""
-        if output_size is not None or not self._pays(input):
+        kind = self._pays_in(input)
+        if kind is None or output_size is not None:
             return super().forward(input, output_size)
-        height, width = input.shape[-2:]
-        odd = self.output_padding
-        to = (2 * height + int(odd[0]), 2 * width + int(odd[1]))
-        return SubPixel.apply(input, self.weight, self.bias, to)  # pyright: ignore[reportReturnType]
-
-    def _pays(self, x: Tensor) -> bool:
-        """Whether the other way to the same numbers is the faster one."""
-        return (
-            self.out_channels < BLOCK
-            and x.ndim == 4
-            and x.device.type == "cpu"
-            and x.dtype == self.weight.dtype == torch.float32
-            and not torch.is_autocast_enabled("cpu")
-            and not torch.compiler.is_compiling()
+        x, weight, bias = (
+            None if one is None else one.to(kind) for one in (input, self.weight, self.bias)
         )
+        odd = self.output_padding
+        to = (2 * input.shape[2] + int(odd[0]), 2 * input.shape[3] + int(odd[1]))
+        return SubPixel.apply(x, weight, bias, to)  # pyright: ignore[reportReturnType]
+
+    def _pays_in(self, x: Tensor) -> torch.dtype | None:
+        """The precision to take the other way in, where that is the faster one; else None."""
+        if (
+            self.out_channels >= BLOCK
+            or x.ndim != 4
+            or x.device.type != "cpu"
+            or self.weight.dtype != torch.float32
+            or torch.compiler.is_compiling()
+        ):
+            return None
+        half = torch.is_autocast_enabled("cpu")
+        kind = torch.get_autocast_dtype("cpu") if half else x.dtype
+        return kind if kind == (torch.bfloat16 if half else torch.float32) else None
