@@ -80,20 +80,22 @@ class SubPixel(torch.autograd.Function):
     def backward(ctx: FunctionCtx, *grads: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of x, weight and bias, as far as they are asked."""
         x, weight = ctx.saved_tensors  # pyright: ignore[reportAttributeAccessIssue]
-        got = torch.ops.aten.convolution_backward(
-            grads[0],
+        asked: tuple[bool, ...] = ctx.needs_input_grad  # pyright: ignore[reportAttributeAccessIssue]
+        slope = grads[0]
+        for_x, for_weight, _ = torch.ops.aten.convolution_backward(
+            slope,
             x,
             weight,
-            [weight.shape[1]],
+            None,
             [2, 2],
             [1, 1],
             [1, 1],
             True,
-            [grads[0].shape[-2] % 2, grads[0].shape[-1] % 2],
+            [slope.shape[-2] % 2, slope.shape[-1] % 2],
             1,
-            list(ctx.needs_input_grad[:3]),  # pyright: ignore[reportAttributeAccessIssue]
+            [asked[0], asked[1], False],
         )
-        return (*got, None)
+        return for_x, for_weight, slope.sum((0, 2, 3)) if asked[2] else None, None
 
 
 class Doubling(nn.ConvTranspose2d):
