@@ -3,6 +3,10 @@
 A step is watched once. Every outermost network (an encoder, a head, a decoder, a score network...)
 is noted with the shapes of what it read; the floor runs those networks on noise of the same
 shapes, forward and backward, with the same fused Adam: no sampling, no densities, no divergences.
+A call whose weights were held still has no gradients of weights in the floor either.
+
+An energy model's chains are no network, but their sweeps multiply by its matrix, as often and on
+as many rows whatever the code around. Those bare products are its floor too, and are told apart.
 """
 
 from __future__ import annotations
@@ -16,6 +20,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from polymodal.model import LatentModel, Modality
+from polymodal.models.covariance import CovarianceELBO
+from polymodal.models.poise import POISE
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,38 @@ def bare(calls: list[Call]) -> Tensor:
             if isinstance(tensor, Tensor) and tensor.requires_grad:
                 total = total + tensor.sum()
     return total
+
+
+def products(model: LatentModel, rows: int) -> Callable[[], Tensor] | None:
+    """The bare products with an energy's matrix of one step; None for a model without one.
+
+    They are those of every sweep and block, for the chains of the posterior and of the prior, and
+    the natural parameters of all draws, with the matrix's gradient.
+
+    Arguments:
+        model: The model.
+        rows: Rows of the batch.
+    """
+    objective = getattr(model, "objective", None)
+    if not isinstance(model, POISE) or not isinstance(objective, CovarianceELBO):
+        return None
+    n_modalities, size = len(model.names), 2 * model.dim
+    chains = (objective.samples * rows, len(model.chains.before))
+    others = (n_modalities - 1) * size
+    block = torch.randn(size, others)
+    states = [torch.randn(others, n) for n in chains]
+    draws = [torch.randn(n, others + size) for n in chains]
+    matrix = torch.randn(others + size, others + size, requires_grad=True)
+
+    def run() -> Tensor:
+        with torch.no_grad():
+            for _ in range(model.sweeps * n_modalities):
+                for state in states:
+                    torch.mm(block, state)
+        matrix.grad = None
+        return sum(((drawn @ matrix).sum() for drawn in draws), torch.zeros(()))
+
+    return run
 
 
 def batches(calls: list[Call], networks: list[nn.Module], rows: int) -> float:
