@@ -264,7 +264,9 @@ def test_byte_pairs_without_their_library(monkeypatch: pytest.MonkeyPatch) -> No
     long = [" ".join(f"w{i}{j}" for j in range(12)) for i in range(40)]
     assert choose_level(long) == "bpe"
     for module in ("choose", "byte_pairs"):
-        monkeypatch.setattr(f"polymodal.data.tokenization.{module}.library_installed", lambda: False)
+        monkeypatch.setattr(
+            f"polymodal.data.tokenization.{module}.library_installed", lambda: False
+        )
     assert choose_level(long) == "char"
     with pytest.raises(ImportError, match=r"polymodal\[text\]"):
         fit_tokenizer("bpe", long)
