@@ -1,5 +1,11 @@
 """Metrics: pure functions of tensors, with their direction, bounds and baseline."""
 
+from polymodal.metrics.classes import accuracy as accuracy
+from polymodal.metrics.classes import chance_agreement as chance_agreement
+from polymodal.metrics.classes import class_entropy as class_entropy
+from polymodal.metrics.classes import class_shares as class_shares
+from polymodal.metrics.classes import macro_accuracy as macro_accuracy
+from polymodal.metrics.classes import total_variation as total_variation
 from polymodal.metrics.coverage import central_interval as central_interval
 from polymodal.metrics.coverage import coverage as coverage
 from polymodal.metrics.coverage import weibull_quantile as weibull_quantile
