@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from polymodal.data.sources import from_arrays as from_arrays
     from polymodal.data.sources import read as read
     from polymodal.estimator import MultimodalModel as MultimodalModel
+    from polymodal.estimator import coherence as coherence
     from polymodal.estimator import load as load
     from polymodal.files import FileError as FileError
     from polymodal.recipes.registry import RECIPES as RECIPES
@@ -32,6 +33,7 @@ _HOMES = {
     "NetworkSettings": "polymodal.data.modalities",
     "RECIPES": "polymodal.recipes",
     "Schema": "polymodal.data.schema",
+    "coherence": "polymodal.estimator",
     "from_arrays": "polymodal.data.sources",
     "get_recipe": "polymodal.recipes",
     "load": "polymodal.estimator",

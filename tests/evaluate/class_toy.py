@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -30,22 +31,22 @@ class Reads:
 class Uniform(Distribution):
     """z = (class, 0...): classes that are equally likely."""
 
-    arg_constraints: dict = {}
+    arg_constraints: ClassVar[dict] = {}
 
-    def sample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:
+    def sample(self, sample_shape=()) -> Tensor:
         return Categorical(logits=torch.zeros(CLASSES)).sample(sample_shape).float().unsqueeze(-1)
 
 
 class Told(Distribution):
     """A posterior that is a point, ``(B, D)``."""
 
-    arg_constraints: dict = {}
+    arg_constraints: ClassVar[dict] = {}
 
     def __init__(self, z: Tensor) -> None:
         super().__init__(z.shape[:-1], z.shape[-1:], validate_args=False)
         self.z = z
 
-    def sample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:
+    def sample(self, sample_shape=()) -> Tensor:
         return self.z.expand(*sample_shape, *self.z.shape)
 
     @property

@@ -112,7 +112,7 @@ def test_of_a_model_every_subset_shows_what_it_must() -> None:
 def test_the_posterior_is_never_handed_a_target() -> None:
     """Nothing about a target can leak into what is decoded for it: nor its private latents."""
     model = ClassModel()
-    test, codes = rows()
+    test, _ = rows()
     spoilt = Tensors(
         {name: torch.full_like(x, float("nan")) if name == "b" else x
          for name, x in test.x.items()},

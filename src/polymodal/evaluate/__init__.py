@@ -1,6 +1,16 @@
 """Evaluation: protocols that say how good a model is, beside simple baselines."""
 
 from polymodal.evaluate.bootstrap import bootstrap as bootstrap
+from polymodal.evaluate.coherence import conditional_coherence as conditional_coherence
+from polymodal.evaluate.coherence import joint_coherence as joint_coherence
+from polymodal.evaluate.coherence_result import Coherence as Coherence
+from polymodal.evaluate.coherence_result import Conditional as Conditional
+from polymodal.evaluate.coherence_result import Joint as Joint
+from polymodal.evaluate.judge import Judge as Judge
+from polymodal.evaluate.judged import evaluate_coherence as evaluate_coherence
+from polymodal.evaluate.judges import JudgeSettings as JudgeSettings
+from polymodal.evaluate.judges import train_judge as train_judge
+from polymodal.evaluate.judges import train_judges as train_judges
 from polymodal.evaluate.result import Estimate as Estimate
 from polymodal.evaluate.result import Evaluation as Evaluation
 from polymodal.evaluate.result import SkillRow as SkillRow

@@ -4,10 +4,10 @@ r"""Coherence: does what a model decodes for a modality show the class that it s
           C_{joint} = \frac1N \sum_i 1[c_1(\hat x_1^i) = \dots = c_M(\hat x_M^i)]
 
 with judges :math:`c_t` and :math:`\hat x_t` the mean of :math:`p(x_t \mid z)` at one draw of z,
-from the posterior given S alone or from the prior. Two averages are published under one name: (i) by
-the number k of inputs, over the targets that were not given of each subset of k and then over the
-subsets; (ii) by single source, over the M (M - 1) pairs, which is (i) at k = 1. A target that was
-given is a reconstruction and in neither. Synergy decodes each modality from all of them.
+from the posterior given S alone or from the prior. Two averages are published under one name: (i)
+by the number k of inputs, over the targets that were not given of each subset of k and then over
+the subsets; (ii) by single source, over the M (M - 1) pairs, which is (i) at k = 1. A target that
+was given is a reconstruction and in neither. Synergy decodes each modality from all of them.
 
 A decoder that ignores z and always shows one class agrees with itself: beside the joint coherence
 stand each modality's class shares, and how often they would agree by chance.
@@ -250,7 +250,7 @@ def _collapse(name: str, shares: Tensor, reference: Tensor) -> list[str]:
         return []
     return [
         f"WARNING: {shares[top]:.0%} of the new {name} show one class (number {top}), which "
-        f"{reference[top]:.0%} of real rows have: its decoder has collapsed, and agreement with "
+        f"{reference[top]:.0%} of real rows have: they have collapsed to it, and agreement with "
         "it says little."
     ]
 

@@ -37,7 +37,7 @@ class JudgeSettings:
     Arguments:
         hidden: Size of the features.
         dropout: Share of hidden units dropped.
-        epochs: Passes over the rows; 15, or what makes 1,000 steps of fewer rows, when None.
+        epochs: Passes over the rows; 15, or what makes 600 steps of fewer rows, when None.
         batch_size: Rows a step.
         learning_rate: AdamW's highest step size.
         weight_decay: AdamW's weight decay.
@@ -117,7 +117,8 @@ def train_judge(
     names = tuple(classes if classes is not None else map(str, range(int(found.max()) + 1)))
     if int(found.max()) >= len(names):
         raise ValueError(
-            f"judge of {name!r}: a label is {int(found.max())}, but there are {len(names)} classes."
+            f"judge of {name!r}: a label is {int(found.max())}, but there are {len(names)} "
+            "classes."
         )
     reads = JudgeInput.of(x, columns)
     index = known.nonzero()[:, 0]
@@ -223,7 +224,7 @@ def _descend(
     device = rows.x.device
     size = min(settings.batch_size, len(kept))
     a_pass = math.ceil(len(kept) / size)
-    epochs = settings.epochs or max(15 if a_pass < 400 else 8, math.ceil(1000 / a_pass))
+    epochs = settings.epochs or max(15 if a_pass < 400 else 8, math.ceil(600 / a_pass))
     optimiser = torch.optim.AdamW(
         judge.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
     )

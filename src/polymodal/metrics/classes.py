@@ -39,7 +39,7 @@ def macro_accuracy(
     present: Tensor | None = None,
     weights: Tensor | None = None,
 ) -> Tensor:
-    """Mean over the classes that occur of the share of their rows that is right; ``(N,)`` -> ()."""
+    """Mean over the classes there are of the share of each that is right; ``(N,)`` -> ``()``."""
     check_same_shape(prediction, target)
     there = torch.ones_like(target, dtype=torch.bool) if present is None else present
     right = (prediction == target).double()
@@ -51,7 +51,7 @@ def macro_accuracy(
 
 
 def class_shares(codes: Tensor, n_classes: int) -> Tensor:
-    """Share of each class among codes ``(N,)`` that are one, float64 ``(C,)``; zeros if none is."""
+    """Share of each class among codes ``(N,)`` of 0 or more, float64 ``(C,)``; zeros if none."""
     known = codes[codes >= 0]
     counts = torch.bincount(known, minlength=n_classes).double()
     return counts / max(len(known), 1)
