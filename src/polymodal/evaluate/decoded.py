@@ -17,25 +17,8 @@ from polymodal.evaluate.coherence import Judging, Subset
 from polymodal.model import LatentModel
 from polymodal.tasks.answer import chunks
 from polymodal.tasks.asking import asking
+from polymodal.tasks.traverse import means_of
 from polymodal.typing import Batch, Present
-
-
-@torch.no_grad()
-def decode_means(model: LatentModel, z: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
-    """Means of p(x_m | z): of categories the likeliest, of texts the likeliest words.
-
-    Arguments:
-        model: The model.
-        z: Latent vectors, ``(B, D)``.
-        names: The modalities.
-
-    Returns:
-        Name -> ``(B, ...)``.
-    """
-    return {
-        name: model.likelihood(name).point(p.statistics) if p.averages else p.mode
-        for name, p in model.decode(z, names).items()
-    }
 
 
 @torch.no_grad()
@@ -66,7 +49,7 @@ def given_means(
         for rows in chunks(len(source), 1, source.device):
             x, present = some.gather(rows)
             for name, z in _latents(model, x, present, names).items():
-                pieces[name].append(decode_means(model, z, (name,))[name])
+                pieces[name].append(means_of(model, z, (name,))[name])
     return {name: torch.cat(parts) for name, parts in pieces.items()}
 
 
@@ -111,7 +94,7 @@ def judge_given(
             ]
             for name, judge in judges.items():
                 z = torch.cat([one[name] for one in drawn])  # (subsets x B, D)
-                classes = judge.predict(decode_means(model, z, (name,))[name])
+                classes = judge.predict(means_of(model, z, (name,))[name])
                 for subset, own in zip(subsets, classes.split(len(rows)), strict=True):
                     said[subset, name].append(own)
             if on_rows is not None:
@@ -136,7 +119,7 @@ def judge_generated(
     with asking(model, seed):
         z = model.prior().sample(torch.Size((n,)))
         for rows in chunks(n, 1, z.device):
-            for name, value in decode_means(model, z[rows], tuple(judges)).items():
+            for name, value in means_of(model, z[rows], tuple(judges)).items():
                 said[name].append(judges[name].predict(value))
     return {name: torch.cat(parts) for name, parts in said.items()}
 

@@ -8,8 +8,8 @@ that always says what most captions say scores well.
 
 References:
     Kishore Papineni, Salim Roukos, Todd Ward, Wei-Jing Zhu. BLEU: a Method for Automatic
-    Evaluation of Machine Translation. ACL 2002. https://aclanthology.org/P02-1040. Maja Popović. chrF:
-    character n-gram F-score for automatic MT evaluation. WMT 2015.
+    Evaluation of Machine Translation. ACL 2002. https://aclanthology.org/P02-1040. Maja Popović.
+    chrF: character n-gram F-score for automatic MT evaluation. WMT 2015.
     https://aclanthology.org/W15-3049. Matt Post. A Call for Clarity in Reporting BLEU Scores. WMT
     2018. https://arxiv.org/abs/1804.08771
 """

@@ -1,9 +1,9 @@
 r"""Canonical correlation: how much two sets of paired features have in common, linearly.
 
 With whitened features :math:`\tilde A, \tilde B` the canonical correlations are the singular
-values of :math:`\tilde A^\top \tilde B`. The axes are fitted on training pairs and the correlation is
-measured on others, as for captions of pictures: on the rows that it is fitted on it is 1 as soon
-as there are more features than rows.
+values of :math:`\tilde A^\top \tilde B`. The axes are fitted on training pairs and the correlation
+is measured on others, as for captions of pictures: on the rows that it is fitted on it is 1 as
+soon as there are more features than rows.
 
 Values depend on the features and the axes; published ones of one data set differ by a factor of
 two for the real pairs alone, so never compare across implementations.
