@@ -45,7 +45,7 @@ class ProbeRow:
 
     Arguments:
         block: ``"shared"``, or the modality whose private block it is, or ``"all"`` where the
-            model has no layout.
+            model has no layout or nothing shared.
         private: Whether it is a private block.
         given: The modalities given.
         accuracy: On the test rows that have them all.
@@ -184,9 +184,10 @@ def _blocks(model: LatentModel, given: Subset, size: int) -> list[tuple[str, boo
     if not isinstance(layout, LatentLayout) or layout.dim != size:
         return [("all", False, torch.arange(size))]
     place = torch.arange(size)
-    blocks = []
     if layout.shared:
-        blocks.append(("shared", False, place[: layout.shared]))
+        blocks = [("shared", False, place[: layout.shared])]
+    else:
+        blocks = [("all", False, place)]
     if len(given) == 1 and layout.private[given[0]]:
         blocks.append((given[0], True, layout.select(place, given[0])[layout.shared :]))
     return blocks
