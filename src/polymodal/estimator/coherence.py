@@ -16,6 +16,7 @@ from polymodal.evaluate.held_out import unseen_rows
 from polymodal.evaluate.judge import Judge
 from polymodal.evaluate.judged import evaluate_coherence
 from polymodal.evaluate.judges import JudgeSettings, train_judges
+from polymodal.typing import Column
 
 if TYPE_CHECKING:
     from polymodal.estimator.front import DataLike
@@ -86,20 +87,15 @@ def coherence(
                 "model was fitted on, or judges=."
             )
         known = model._rows(train)
-        learned, _ = labels_of(known, label)
-        classes = classes_of(learned, label)
         source = model._encode(known)
         unseen_rows(encoded, source, np.empty(0, dtype=np.int64))
-        columns = {
-            name: model.codec_.columns(name)
-            for name in taking_part
-            if model.codec_.kind(name) == "table"
-        }
+        learned, _ = labels_of(known, label)
+        classes = classes_of(learned, label)
         judges = train_judges(
             source,
             codes_of(learned, classes),
-            _judged(taking_part, source.present),
-            columns=columns,
+            [name for name in taking_part if bool(source.present[name].any())],
+            columns=_columns(model, taking_part),
             classes=classes,
             settings=settings,
             cache=cache,
@@ -190,6 +186,7 @@ def _text(value: Any) -> str:  # noqa: ANN401 (whatever a column holds)
     return str(value)
 
 
-def _judged(names: Sequence[str], present: Mapping[str, Any]) -> list[str]:
-    """The modalities that any training row has."""
-    return [name for name in names if bool(present[name].any())]
+def _columns(model: MultimodalModel, names: Sequence[str]) -> dict[str, tuple[Column, ...]]:
+    """The columns of those that are tables."""
+    codec = model.codec_
+    return {name: codec.columns(name) for name in names if codec.kind(name) == "table"}

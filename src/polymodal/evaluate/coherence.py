@@ -133,17 +133,9 @@ def conditional_of_predictions(
     codes = torch.as_tensor(labels).cpu().long()
     known = codes >= 0
     _check(said, codes, known)
-    everywhere = torch.ones_like(known)
-    have = {name: (rows or {}).get(name, everywhere).cpu() for name in names}
     asked = [*said, *(((), name) for name in real or {})]  # the caps come last
     classes = [*said.values(), *(real or {}).values()]
-    counted = torch.stack(
-        [
-            known & torch.stack([have[n] for n in (given or (target,))]).all(0)
-            for given, target in asked
-        ],
-        1,
-    )  # (N, Q)
+    counted = _counted(asked, known, rows or {})
     hits = torch.stack([one.cpu() == codes for one in classes], 1) & counted
     right, there = hits.double(), counted.double()
 
@@ -253,6 +245,17 @@ def _collapse(name: str, shares: Tensor, reference: Tensor) -> list[str]:
         f"{reference[top]:.0%} of real rows have: they have collapsed to it, and agreement with "
         "it says little."
     ]
+
+
+def _counted(
+    asked: Sequence[tuple[Subset, str]], known: Tensor, rows: Mapping[str, Tensor]
+) -> Tensor:
+    """Rows with a label and all that is given (of a cap: the value itself), bool ``(N, Q)``."""
+    columns = []
+    for given, target in asked:
+        needed = [rows[name].cpu() for name in given or (target,) if name in rows]
+        columns.append(torch.stack([known, *needed]).all(0))
+    return torch.stack(columns, 1)
 
 
 def _by_inputs(pairs: Sequence[Pair], every: Tensor, *, own: bool) -> dict[int, Estimate]:
