@@ -105,11 +105,7 @@ def coherence(
         raise ValueError("coherence: judges is empty; give at least one.")
     classes = next(iter(judges.values())).classes
     codes = codes_of(said, classes)
-    if (codes < 0).all():
-        raise ValueError(
-            f"coherence: no test row has a label among the judges' classes, which are "
-            f"{', '.join(classes[:10])}{'...' * (len(classes) > 10)}."
-        )
+    _check_any(codes, classes)
     return evaluate_coherence(
         model.model_,
         encoded,
@@ -184,6 +180,14 @@ def _text(value: Any) -> str:  # noqa: ANN401 (whatever a column holds)
     if isinstance(value, float | np.floating) and float(value).is_integer():
         return str(int(value))
     return str(value)
+
+
+def _check_any(codes: np.ndarray, classes: Sequence[str]) -> None:
+    if (codes < 0).all():
+        raise ValueError(
+            f"coherence: no test row has a label among the judges' classes, which are "
+            f"{', '.join(classes[:10])}{'...' * (len(classes) > 10)}."
+        )
 
 
 def _columns(model: MultimodalModel, names: Sequence[str]) -> dict[str, tuple[Column, ...]]:
