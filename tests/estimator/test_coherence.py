@@ -11,7 +11,7 @@ import pytest
 import polymodal as pm
 from polymodal.cli import main
 from polymodal.data.schema import ColumnSpec, ModalitySpec, Schema
-from polymodal.estimator.coherence import classes_of, codes_of, labels_of
+from polymodal.estimator.judging import classes_of, codes_of, labels_of
 from polymodal.evaluate import JudgeSettings
 
 QUICK = JudgeSettings(hidden=32, epochs=60, learning_rate=1e-2, dropout=0.0)

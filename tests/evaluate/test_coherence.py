@@ -126,6 +126,21 @@ def test_the_posterior_is_never_handed_a_target() -> None:
     assert torch.equal(JUDGES["b"].predict(again["b"]), one[("a", "c"), "b"])
 
 
+def test_without_reconstructions_the_rest_is_the_same() -> None:
+    model = ClassModel(slips={("b",): 1, ("a", "c"): 2}, shifts={"c": 1})
+    test, codes = rows()
+    whole = evaluate_coherence(model, test, codes, JUDGES, resamples=5).conditional
+    part = evaluate_coherence(model, test, codes, JUDGES, own=False, resamples=5).conditional
+    assert set(part.reconstruction) == {3}
+    assert [pair.accuracy.value for pair in part.pairs] == [
+        pair.accuracy.value for pair in whole.pairs if not pair.own or len(pair.given) == 3
+    ]
+    assert {k: one.value for k, one in part.by_inputs.items()} == {
+        k: one.value for k, one in whole.by_inputs.items()
+    }
+    assert part.synergy_mean.value == whole.synergy_mean.value
+
+
 def test_labels_judge_and_do_nothing_else() -> None:
     model, (test, codes) = ClassModel(), rows()
     right = evaluate_coherence(model, test, codes, JUDGES, resamples=5)

@@ -69,7 +69,7 @@ def coherence(
         check_folder(judges, f"--judges {judges}")
     if samples is not None and samples < 1:
         raise CommandError(f"--samples must be at least 1, got {samples}.")
-    from polymodal.estimator.coherence import coherence as judge
+    from polymodal.estimator.judging import coherence as judge
 
     fitted = load_model(model)
     test, known = _test_and_train(fitted, data, train)

@@ -60,6 +60,7 @@ def judge_given(
     judges: Mapping[str, Judging],
     subsets: Sequence[Subset],
     *,
+    own: bool = True,
     seed: int = 0,
     on_rows: Callable[[int], None] | None = None,
 ) -> dict[tuple[Subset, str], Tensor]:
@@ -70,6 +71,7 @@ def judge_given(
         source: The rows, N.
         judges: Modality -> its judge.
         subsets: What is given.
+        own: Decode what was given too; else only from all modalities, for synergy.
         seed: The draws follow from it.
         on_rows: Told the number of rows done, for a progress bar.
 
@@ -77,8 +79,16 @@ def judge_given(
         (given, target) -> classes ``(N,)``.
     """
     model.check_offers("translate")
+    most = max(map(len, subsets))
+    read = {
+        name: [i for i, s in enumerate(subsets) if own or name not in s or len(s) == most]
+        for name in judges
+    }
     said: dict[tuple[Subset, str], list[Tensor]] = {
-        (subset, name): [] for subset in subsets for name in judges
+        (subset, name): []
+        for i, subset in enumerate(subsets)
+        for name in judges
+        if i in read[name]
     }
     with asking(model, seed):
         for rows in chunks(len(source), len(subsets), source.device):
@@ -93,10 +103,12 @@ def judge_given(
                 for subset in subsets
             ]
             for name, judge in judges.items():
-                z = torch.cat([one[name] for one in drawn])  # (subsets x B, D)
+                if not read[name]:
+                    continue
+                z = torch.cat([drawn[i][name] for i in read[name]])  # (subsets x B, D)
                 classes = judge.predict(means_of(model, z, (name,))[name])
-                for subset, own in zip(subsets, classes.split(len(rows)), strict=True):
-                    said[subset, name].append(own)
+                for i, part in zip(read[name], classes.split(len(rows)), strict=True):
+                    said[subsets[i], name].append(part)
             if on_rows is not None:
                 on_rows(len(rows))
     return {key: torch.cat(parts) for key, parts in said.items()}
