@@ -69,9 +69,10 @@ def coherence(
         >>> import polymodal as pm
         >>> from polymodal.evaluate import JudgeSettings
         >>> data = pm.load_bundled("mfeat")[["mor", "zer", "label"]]
-        >>> model = pm.MultimodalModel(epochs=2, progress=False).fit(data[:200])
+        >>> train, test = data[::10], data[5::10]
+        >>> model = pm.MultimodalModel(epochs=2, progress=False).fit(train)
         >>> quick = JudgeSettings(epochs=5)
-        >>> said = pm.coherence(model, data[200:300], "label", data[:200], settings=quick)
+        >>> said = pm.coherence(model, test, "label", train, settings=quick)
         >>> [(pair.given, pair.target) for pair in said.conditional.pairs if not pair.own]
         [(('mor',), 'zer'), (('zer',), 'mor')]
     """
