@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from polymodal.data.sources import read as read
     from polymodal.distributions.decoding import Decoding as Decoding
     from polymodal.estimator import MultimodalModel as MultimodalModel
+    from polymodal.estimator import coherence as coherence
     from polymodal.estimator import load as load
     from polymodal.files import FileError as FileError
     from polymodal.recipes.registry import RECIPES as RECIPES
@@ -38,6 +39,7 @@ _HOMES = {
     "NetworkSettings": "polymodal.data.modalities",
     "RECIPES": "polymodal.recipes",
     "Schema": "polymodal.data.schema",
+    "coherence": "polymodal.estimator",
     "compare": "polymodal.comparison",
     "datasets": "polymodal.data",
     "from_arrays": "polymodal.data.sources",
