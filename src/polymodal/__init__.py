@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from polymodal.data.schema import Schema as Schema
     from polymodal.data.sources import from_arrays as from_arrays
     from polymodal.data.sources import read as read
+    from polymodal.distributions.decoding import Decoding as Decoding
     from polymodal.estimator import MultimodalModel as MultimodalModel
+    from polymodal.estimator import coherence as coherence
     from polymodal.estimator import load as load
     from polymodal.files import FileError as FileError
     from polymodal.recipes.registry import RECIPES as RECIPES
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Comparison": "polymodal.comparison",
+    "Decoding": "polymodal.distributions.decoding",
     "FileError": "polymodal.files",
     "ModalitySpec": "polymodal.data.schema",
     "MultimodalData": "polymodal.data.dataset",
@@ -38,6 +41,7 @@ _HOMES = {
     "NetworkSettings": "polymodal.data.modalities",
     "RECIPES": "polymodal.recipes",
     "Schema": "polymodal.data.schema",
+    "coherence": "polymodal.estimator",
     "compare": "polymodal.comparison",
     "datasets": "polymodal.data",
     "from_arrays": "polymodal.data.sources",

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError, Parameter
 
 from polymodal.cli import (
+    coherence,
     compare,
     demo,
     embed,
@@ -62,6 +63,7 @@ VERBS = (
     score,
     evaluate,
     compare,
+    coherence,
     report,
     recipes,
     explain,

@@ -13,6 +13,7 @@ from typing import Literal, get_args
 
 from polymodal.data.kinds import OWNERS, SIZES, check_settings
 from polymodal.data.names import free_name, nearest
+from polymodal.data.text_settings import check_text
 from polymodal.typing import COLUMN_KINDS, ColumnKind
 
 ModalityKind = Literal[
@@ -24,8 +25,6 @@ KINDS: tuple[str, ...] = (*COLUMN_KINDS, *MODALITY_KINDS[1:])
 
 IMAGE_MODES = {"L": 1, "RGB": 3}
 """Mode of a picture -> its channels."""
-
-DEFAULT_TOKENS = 32
 
 Level = str | int | float | bool
 
@@ -93,7 +92,11 @@ class ModalitySpec:
         mode: Images: ``L`` (grey) or ``RGB``.
         size: Images: (height, width) in pixels. Vectors and embeddings: how many numbers. Series:
             (channels, times). Audio: (mel bands, frames).
-        tokens: Texts: most tokens of a row that are kept, the end token counted.
+        tokens: Texts: most tokens of a row that are kept, the end token counted; None for as many
+            as the longest training text has, up to 32 words, 64 byte pairs or 96 characters.
+        tokenizer: Texts: ``word``, ``bpe`` (pairs of bytes), ``char``, or ``auto`` (as None),
+            which chooses by the training texts.
+        vocabulary: Texts: how many token ids there may be, four special ones counted.
         levels: Tags: the vocabulary in its order; None takes it from the training rows.
         separator: Tags written as one string: what stands between two.
         min_count: Tags: in how many training rows a tag must stand to be learned.
@@ -110,6 +113,8 @@ class ModalitySpec:
     mode: str | None = None
     size: tuple[int, int] | int | None = None
     tokens: int | None = None
+    tokenizer: str | None = None
+    vocabulary: int | None = None
     levels: tuple[str, ...] | None = None
     separator: str | None = None
     min_count: int | None = None
@@ -133,7 +138,8 @@ class ModalitySpec:
                 f"a modality of kind {self.kind} needs `column`, the name of the column or array "
                 f"that has it; got {self.column!r}."
             )
-        for name, owner in (("mode", "image"), ("tokens", "text"), *OWNERS):
+        owners = {"mode": "image", "tokens": "text", "tokenizer": "text", "vocabulary": "text"}
+        for name, owner in {**owners, **dict(OWNERS)}.items():
             if getattr(self, name) is not None and self.kind != owner:
                 raise ValueError(f"`{name}` belongs to kind {owner}, not to {self.kind}.")
         if self.columns and self.kind != "table":
@@ -169,10 +175,9 @@ class ModalitySpec:
                 f"`size` belongs to kinds image, vector, embedding, series and audio, not to "
                 f"{self.kind}."
             )
+        check_text(self.tokenizer, self.vocabulary, self.tokens)
         for key, value in check_settings(self).items():
             object.__setattr__(self, key, value)
-        if self.tokens is not None and (not _is_size(self.tokens) or self.tokens < 2):
-            raise ValueError(f"tokens must be a whole number of at least 2, got {self.tokens!r}.")
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -254,6 +259,8 @@ class Schema:
         mode: str | None = None,
         size: Sequence[int] | int | None = None,
         tokens: int | None = None,
+        tokenizer: str | None = None,
+        vocabulary: int | None = None,
         **more: object,
     ) -> Schema:
         """A new schema in which one column is something else.
@@ -270,6 +277,8 @@ class Schema:
             mode: Images: ``L`` or ``RGB``.
             size: Images: (height, width). Vectors: how many numbers.
             tokens: Texts: most tokens that are kept.
+            tokenizer: Texts: ``auto``, ``word``, ``bpe`` or ``char``.
+            vocabulary: Texts: how many token ids there may be.
             more: Any other setting of :class:`ModalitySpec`.
 
         Raises:
@@ -284,7 +293,8 @@ class Schema:
                 f"{nearest(wanted, KINDS)}"
             )
         pair = tuple(size) if isinstance(size, Sequence) else size
-        settings = {"mode": mode, "size": pair, "tokens": tokens, **more}
+        text = {"tokens": tokens, "tokenizer": tokenizer, "vocabulary": vocabulary}
+        settings = {"mode": mode, "size": pair, **text, **more}
         given = {key: value for key, value in settings.items() if value is not None}
         if wanted in COLUMN_KINDS:
             if given:
@@ -301,8 +311,7 @@ class Schema:
             given["levels"] = tuple(levels)
         source = old.column if isinstance(old, ModalitySpec) else name
         if isinstance(old, ModalitySpec) and old.kind == wanted:
-            kept = {one: getattr(old, one) for one in ("mode", "size", "tokens", *dict(OWNERS))}
-            given = {**kept, **given}
+            given = {**{key: getattr(old, key) for key in (*settings, *dict(OWNERS))}, **given}
         try:
             spec = ModalitySpec(wanted, column=source, **given)  # type: ignore[arg-type]
         except ValueError as fault:

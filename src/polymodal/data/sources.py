@@ -47,7 +47,7 @@ from polymodal.data.infer import LeftOutError, infer_column, infer_schema
 from polymodal.data.kinds import KEYS
 from polymodal.data.names import Raw, nearest, objects
 from polymodal.data.rows import ArrayRows, FrameRows
-from polymodal.data.schema import DEFAULT_TOKENS, KINDS, ColumnSpec, ModalitySpec, Schema
+from polymodal.data.schema import KINDS, ColumnSpec, ModalitySpec, Schema
 from polymodal.data.sounds import holds_sounds
 from polymodal.data.tags import are_sets_of_strings, guess_separator
 from polymodal.typing import COLUMN_KINDS
@@ -285,7 +285,7 @@ def _spec(name: str, rows: ArrayRows, kind: str | ModalitySpec | None) -> Modali
         raise ValueError(f"{where}: a table must be a pandas frame, got an array.")
     kind = kind or _kind_by_looks(array, rows, name, where)
     if kind == "text":
-        return ModalitySpec("text", column=name, tokens=DEFAULT_TOKENS)
+        return ModalitySpec("text", column=name)
     if kind in KEYS:
         return ModalitySpec(kind, column=name)  # type: ignore[arg-type]
     if kind in ("vector", "embedding"):
