@@ -223,8 +223,8 @@ def run_set(given: argparse.Namespace, name: str) -> None:
         (side, recipe, seed)
         for seed in given.seeds
         for recipe in given.only or PEER_NAMES
-        for side in (("ours", "peer") if given.peer else ("ours",))
-        if side == "ours" or recipe in PEER_NAMES
+        for side in given.sides
+        if (side == "ours" or (given.peer and recipe in PEER_NAMES))
     ]
     left = [one for one in wanted if not result_file(name, *one).exists()]
     if not left:
@@ -268,6 +268,7 @@ def main() -> None:
     parser.add_argument("--peer", help="an interpreter that has MultiVae")
     parser.add_argument("--sets", nargs="*", default=list(SETS), choices=SETS)
     parser.add_argument("--only", nargs="*", help="recipes")
+    parser.add_argument("--sides", nargs="*", default=["ours", "peer"], choices=["ours", "peer"])
     parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])
     parser.add_argument("--judges", type=Path, help="where judges are kept between runs")
     parser.add_argument("--page", action="store_true", help="write docs/fidelity.md and end")

@@ -37,6 +37,7 @@ from polymodal.objectives.schedules import Schedule
 from polymodal.objectives.subsampled import draw_proper_subsets
 from polymodal.posteriors.fused import FusedPosterior
 from polymodal.priors.auxiliary import AuxiliaryPrior
+from polymodal.priors.following import following, value_free
 from polymodal.typing import Batch, Present, Terms
 
 
@@ -77,6 +78,11 @@ class CrossSubsetELBO(nn.Module):
         read = self._for_others(z[0, 0], chosen, posterior)
         log_p = model.log_likelihoods(read, x, present)
         loss = at_step(self.beta, step) * kl.mean(0) - weighted_sum(model, log_p).mean(0)
+        prior = following(model.prior)
+        if prior is not None:
+            behind = prior.follow(z[0, 0, ..., : posterior.layout.shared])  # (k, B)
+            behind = torch.where(encoded.on.any(0), behind, torch.zeros_like(behind))
+            loss = loss + value_free(behind.mean(0))
         each = kl.new_full((1,), 1 / self.subsets)
         return Terms(loss, {**reconstruction_parts(log_p, each), "kl": kl.mean(0).detach()})
 
