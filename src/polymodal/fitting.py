@@ -64,7 +64,7 @@ def checked(parameters: Mapping[str, Any]) -> dict[str, Any]:
     least = {"latent_dim": 1, "private_dim": 0, "epochs": 1, "seed": 0, "batch_size": 1}
     for name, low in least.items():
         value = found[name]
-        if value is None and name in ("epochs", "batch_size"):
+        if value is None and name in ("private_dim", "epochs", "batch_size"):
             continue
         if isinstance(value, bool) or not isinstance(value, int) or value < low:
             raise ValueError(f"{name} must be a whole number of at least {low}, got {value!r}.")
@@ -225,7 +225,9 @@ def build_model(parameters: Mapping[str, Any], codec: DataCodec) -> LatentModel:
     """
     recipe = get_recipe(parameters["recipe"])
     settings = {"latent_dim": parameters["latent_dim"], **(parameters["settings"] or {})}
-    if parameters["private_dim"]:
-        settings["private_dim"] = parameters["private_dim"]
+    own = parameters["private_dim"]
+    # A recipe that knows no private latents has none.
+    if own is not None and (own or "private_dim" in recipe.settings):
+        settings["private_dim"] = own
     with seeded(derive_seed(parameters["seed"], 0)):
         return recipe.build(modalities_of(codec, parameters["networks"]), **settings)

@@ -51,8 +51,13 @@ def test_flags_win_over_the_file_and_the_file_over_defaults(options: dict, tmp_p
     assert options["run-dir"] is None
 
 
-def test_what_is_written_reads_back_the_same(options: dict, tmp_path: Path) -> None:
-    assert main(["fit", "bundled:penguins", "--set", "beta=0.5", "--out", "a.pm"]) == 1
+@pytest.mark.parametrize(("words", "own"), [([], None), (["--private-dim", "0"], 0)])
+def test_what_is_written_reads_back_the_same(
+    words: list[str], own: int | None, options: dict, tmp_path: Path
+) -> None:
+    given = ["fit", "bundled:penguins", "--set", "beta=0.5", "--out", "a.pm", *words]
+    assert main(given) == 1
+    assert options["private-dim"] == own
     first = dict(options)
     config = tmp_path / "a.pm.yaml"
     config.write_text(fit_verb.as_yaml({k: v for k, v in first.items() if k != "resume"}))

@@ -28,7 +28,12 @@ def fit(
     schema: Annotated[Path | None, Parameter(help="Kinds of the columns, as YAML.")] = None,
     recipe: Annotated[str, Parameter(help="A name in `polymodal recipes`.")] = "mopoe",
     latent_dim: Annotated[int, Parameter(help="Numbers in the shared latent vector.")] = 32,
-    private_dim: Annotated[int, Parameter(help="Further numbers of each modality alone.")] = 0,
+    private_dim: Annotated[
+        int | None,
+        Parameter(
+            help="Further numbers of each modality alone; as the recipe has it if not given."
+        ),
+    ] = None,
     epochs: Annotated[
         int | None, Parameter(help="Passes over the rows; chosen by their number if not given.")
     ] = None,

@@ -44,7 +44,8 @@ class MultimodalModel(Habits):
     Arguments:
         recipe: The paper to follow; ``polymodal recipes`` lists them.
         latent_dim: Size of the latent space that all modalities share.
-        private_dim: Size of each modality's own latent space, for recipes that have one.
+        private_dim: Size of each modality's own latent space, for recipes that have one: 0 for
+            none, the recipe's own default when None.
         epochs: Passes over the training rows; from the number of rows when None.
         seed: Everything random follows from it.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``...
@@ -80,7 +81,7 @@ class MultimodalModel(Habits):
         self,
         recipe: str = "mopoe",
         latent_dim: int = 32,
-        private_dim: int = 0,
+        private_dim: int | None = None,
         epochs: int | None = None,
         seed: int = 0,
         device: str = "auto",
