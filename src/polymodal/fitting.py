@@ -27,7 +27,9 @@ from polymodal.model_file import (
 )
 from polymodal.random import derive_seed, seeded
 from polymodal.recipes.registry import get_recipe
+from polymodal.tasks.asking import asking
 from polymodal.tasks.filled import Container, container_of
+from polymodal.training.source import to_device
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 
 RUN_NAME = "run.safetensors"
 FEWEST_ROWS_TO_SPLIT = 20
+MOST_ROWS_TO_END_WITH = 20_000
+_ROWS_AT_ONCE = 1024
 
 
 def as_data(
@@ -215,6 +219,18 @@ def anything(data: MultimodalData) -> np.ndarray:
     """Which rows have any value at all, bool ``(N,)``: a row with nothing has nothing to teach."""
     there = [data.present(name).reshape(len(data), -1).any(1) for name in data.names]
     return np.logical_or.reduce(there)
+
+
+def end_training(model: LatentModel, rows: Tensors, step: int, seed: int) -> None:
+    """Let a model that is trained look at training rows once more, at random ones of many."""
+    generator = torch.Generator().manual_seed(derive_seed(seed, 2))
+    some = torch.randperm(len(rows), generator=generator)[:MOST_ROWS_TO_END_WITH].sort().values
+    batches = (
+        (to_device(x, model.device), to_device(present, model.device))
+        for x, present in map(rows.gather, some.split(_ROWS_AT_ONCE))
+    )
+    with asking(model, derive_seed(seed, 3)):
+        model.end_with(batches, step)
 
 
 def build_model(parameters: Mapping[str, Any], codec: DataCodec) -> LatentModel:

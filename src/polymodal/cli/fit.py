@@ -126,7 +126,11 @@ def check_setting(name: str, value: object, default: object) -> None:
     Raises:
         CommandError: If the type differs.
     """
-    if isinstance(default, str):
+    if isinstance(default, bool):
+        if value in (0, 1):
+            return
+        fits, wanted = False, "true or false"
+    elif isinstance(default, str):
         fits, wanted = isinstance(value, str), "a word"
     elif isinstance(default, float):
         fits, wanted = isinstance(value, int | float), "a number"

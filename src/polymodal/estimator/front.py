@@ -13,9 +13,10 @@ from polymodal.data.modalities import NetworkSettings
 from polymodal.data.tensors import Tensors
 from polymodal.estimator.habits import Habits
 from polymodal.estimator.stored import write_model
-from polymodal.fitting import Prepared, as_data, build_model, checked, prepare
+from polymodal.fitting import Prepared, as_data, build_model, checked, end_training, prepare
 from polymodal.model import LatentModel
 from polymodal.tasks.attribute import attribution_frame
+from polymodal.tasks.cluster import cluster
 from polymodal.tasks.filled import Container, Imputation, contained, container_of
 from polymodal.tasks.generate import Values, embed, generate
 from polymodal.tasks.impute import impute
@@ -186,6 +187,9 @@ class MultimodalModel(Habits):
             resume=resume,
             progress=choose_progress() if self.progress else None,
         )
+        if self.result_.status != "diverged":
+            steps = self.result_.history[-1].step if self.result_.history else 0
+            end_training(model, rows.train, steps, chosen["seed"])
         self.model_, self.codec_, self.schema_ = model, rows.codec, rows.codec.schema
         self.held_out_, self.n_rows_ = rows.held_out, len(rows.train)
         self.container_: Container = rows.container
@@ -324,6 +328,24 @@ class MultimodalModel(Habits):
         """The posterior mean of each row, float32 ``(N, D)``."""
         tensors = self._encode(self._rows(data))
         return embed(self.model_, tensors).cpu().numpy()
+
+    def cluster(self, data: DataLike, draws: int = 100, seed: int | None = None) -> DataFrame:
+        """The likeliest ``cluster`` of each row and its ``probability``, given all that it has.
+
+        For models whose prior is a mixture, as of the recipe ``cmvae``; see ``polymodal.tasks``.
+
+        Arguments:
+            data: The rows.
+            draws: Draws of the latent vector a row.
+            seed: All draws follow from it; the model's own seed when None.
+
+        Raises:
+            ValueError: If the prior is no mixture.
+        """
+        rows = self._rows(data)
+        self._check_positive("draws", draws)
+        found = cluster(self.model_, self._encode(rows), draws=draws, seed=self._seed(seed))
+        return found.frame(rows.index)
 
     def score(
         self,
