@@ -122,7 +122,7 @@ class LatentModel(nn.Module, abc.ABC):
             there = present[name]
             self.likelihood(name).start_from(x[name], there if there.ndim == 2 else None)
 
-    def end_with(self, batches: Iterable[tuple[Batch, Present]], step: int) -> None:  # noqa: B027
+    def end_with(self, batches: Iterable[tuple[Batch, Present]], step: int) -> None:
         """Look at training rows once more, after training; most families need not.
 
         Arguments:
