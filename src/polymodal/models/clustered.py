@@ -39,7 +39,7 @@ class ClusteredVAE(MultimodalVAE):
         objective: AuxiliaryBound = self.objective  # pyright: ignore[reportAssignmentType]
         drawn = []
         for x, present in batches:
-            q: Strata = self.posterior(x, present)
+            q: Strata = self.posterior(x, present)  # pyright: ignore[reportAssignmentType]
             z = q.pick(q.proportional(len(self.names))).sample()  # (M, B, D)
             drawn.append(z[:, presence(self, present).any(0), : self.layout.shared])
         z = torch.cat(drawn, 1)
