@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from polymodal.comparison import Comparison as Comparison
+    from polymodal.comparison import compare as compare
     from polymodal.data import public as datasets  # noqa: F401
     from polymodal.data.bundled import load_bundled as load_bundled
     from polymodal.data.dataset import MultimodalData as MultimodalData
@@ -20,19 +22,25 @@ if TYPE_CHECKING:
     from polymodal.data.schema import Schema as Schema
     from polymodal.data.sources import from_arrays as from_arrays
     from polymodal.data.sources import read as read
+    from polymodal.distributions.decoding import Decoding as Decoding
     from polymodal.estimator import MultimodalModel as MultimodalModel
+    from polymodal.estimator import coherence as coherence
     from polymodal.estimator import load as load
     from polymodal.files import FileError as FileError
     from polymodal.recipes.registry import RECIPES as RECIPES
     from polymodal.recipes.registry import get_recipe as get_recipe
 
 _HOMES = {
+    "Comparison": "polymodal.comparison",
+    "Decoding": "polymodal.distributions.decoding",
     "FileError": "polymodal.files",
     "MultimodalData": "polymodal.data.dataset",
     "MultimodalModel": "polymodal.estimator",
     "NetworkSettings": "polymodal.data.modalities",
     "RECIPES": "polymodal.recipes",
     "Schema": "polymodal.data.schema",
+    "coherence": "polymodal.estimator",
+    "compare": "polymodal.comparison",
     "datasets": "polymodal.data",
     "from_arrays": "polymodal.data.sources",
     "get_recipe": "polymodal.recipes",

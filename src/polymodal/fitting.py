@@ -29,6 +29,7 @@ from polymodal.random import derive_seed, seeded
 from polymodal.recipes.registry import get_recipe
 from polymodal.tasks.asking import asking
 from polymodal.tasks.filled import Container, container_of
+from polymodal.training.result import TrainResult
 from polymodal.training.source import to_device
 
 if TYPE_CHECKING:
@@ -221,8 +222,10 @@ def anything(data: MultimodalData) -> np.ndarray:
     return np.logical_or.reduce(there)
 
 
-def end_training(model: LatentModel, rows: Tensors, step: int, seed: int) -> None:
+def end_training(model: LatentModel, rows: Tensors, result: TrainResult, seed: int) -> None:
     """Let a model that is trained look at training rows once more, at random ones of many."""
+    if result.status == "diverged":
+        return
     generator = torch.Generator().manual_seed(derive_seed(seed, 2))
     some = torch.randperm(len(rows), generator=generator)[:MOST_ROWS_TO_END_WITH].sort().values
     batches = (
@@ -230,7 +233,7 @@ def end_training(model: LatentModel, rows: Tensors, step: int, seed: int) -> Non
         for x, present in map(rows.gather, some.split(_ROWS_AT_ONCE))
     )
     with asking(model, derive_seed(seed, 3)):
-        model.end_with(batches, step)
+        model.end_with(batches, result.history[-1].step if result.history else 0)
 
 
 def build_model(parameters: Mapping[str, Any], codec: DataCodec) -> LatentModel:

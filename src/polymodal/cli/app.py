@@ -13,6 +13,8 @@ from cyclopts import App, CycloptsError, Parameter
 
 from polymodal.cli import (
     cluster,
+    coherence,
+    compare,
     demo,
     embed,
     evaluate,
@@ -62,6 +64,8 @@ VERBS = (
     cluster,
     score,
     evaluate,
+    compare,
+    coherence,
     report,
     recipes,
     explain,

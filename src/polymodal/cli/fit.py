@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from polymodal.cli.arguments import Data, Json
+from polymodal.cli.arguments import Data, Json, PrivateDim
 from polymodal.cli.config import parse_settings
 from polymodal.cli.errors import CommandError, WorkError, check_known
 from polymodal.cli.inputs import check_data, check_folder, check_out, load_data, load_schema
@@ -28,12 +28,7 @@ def fit(
     schema: Annotated[Path | None, Parameter(help="Kinds of the columns, as YAML.")] = None,
     recipe: Annotated[str, Parameter(help="A name in `polymodal recipes`.")] = "mopoe",
     latent_dim: Annotated[int, Parameter(help="Numbers in the shared latent vector.")] = 32,
-    private_dim: Annotated[
-        int | None,
-        Parameter(
-            help="Further numbers of each modality alone; as the recipe has it if not given."
-        ),
-    ] = None,
+    private_dim: PrivateDim = None,
     epochs: Annotated[
         int | None, Parameter(help="Passes over the rows; chosen by their number if not given.")
     ] = None,

@@ -128,7 +128,7 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values that JSON can hold: numbers that are not finite become None."""
-        return _finite(asdict(self))
+        return finite(asdict(self))
 
     def __str__(self) -> str:
         head = ["hidden", "what", "metric", "n", "model", *BASELINES, "skill", "verdict"]
@@ -165,12 +165,12 @@ def _line(row: SkillRow) -> list[str]:
     ]
 
 
-def _finite(value: Any) -> Any:  # noqa: ANN401
+def finite(value: Any) -> Any:  # noqa: ANN401
     """``value`` with lists for tuples and None for numbers that are not finite."""
     if isinstance(value, dict):
-        return {key: _finite(part) for key, part in value.items()}
+        return {key: finite(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(part) for part in value]
+        return [finite(part) for part in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

@@ -1,5 +1,17 @@
 """Metrics: pure functions of tensors, with their direction, bounds and baseline."""
 
+from polymodal.metrics.captions import bleu as bleu
+from polymodal.metrics.captions import chrf as chrf
+from polymodal.metrics.classes import accuracy as accuracy
+from polymodal.metrics.classes import chance_agreement as chance_agreement
+from polymodal.metrics.classes import class_entropy as class_entropy
+from polymodal.metrics.classes import class_shares as class_shares
+from polymodal.metrics.classes import macro_accuracy as macro_accuracy
+from polymodal.metrics.classes import total_variation as total_variation
+from polymodal.metrics.correlation import CanonicalAxes as CanonicalAxes
+from polymodal.metrics.correlation import canonical_correlation as canonical_correlation
+from polymodal.metrics.correlation import canonical_cosine as canonical_cosine
+from polymodal.metrics.correlation import fit_canonical_axes as fit_canonical_axes
 from polymodal.metrics.coverage import central_interval as central_interval
 from polymodal.metrics.coverage import coverage as coverage
 from polymodal.metrics.coverage import weibull_quantile as weibull_quantile
@@ -9,6 +21,10 @@ from polymodal.metrics.errors import error_rate as error_rate
 from polymodal.metrics.errors import mae as mae
 from polymodal.metrics.errors import r2 as r2
 from polymodal.metrics.errors import rmse as rmse
+from polymodal.metrics.frechet import frechet_distance as frechet_distance
+from polymodal.metrics.frechet import gaussian_frechet as gaussian_frechet
+from polymodal.metrics.manifold import manifold_precision as manifold_precision
+from polymodal.metrics.manifold import manifold_recall as manifold_recall
 from polymodal.metrics.registry import METRICS as METRICS
 from polymodal.metrics.registry import MetricEntry as MetricEntry
 from polymodal.metrics.registry import metric as metric

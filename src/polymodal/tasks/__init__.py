@@ -11,3 +11,5 @@ from polymodal.tasks.log_likelihood import LogLikelihood as LogLikelihood
 from polymodal.tasks.log_likelihood import log_likelihood as log_likelihood
 from polymodal.tasks.translate import reconstruct as reconstruct
 from polymodal.tasks.translate import translate as translate
+from polymodal.tasks.traverse import factorisation_grid as factorisation_grid
+from polymodal.tasks.traverse import traverse as traverse

@@ -1,0 +1,105 @@
+"""``polymodal coherence``: does what is decoded show the class that it should?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from polymodal.cli.arguments import Data, Json, Model
+from polymodal.cli.errors import CommandError
+from polymodal.cli.inputs import (
+    check_data,
+    check_folder,
+    check_model,
+    check_out,
+    load_model,
+    load_rows,
+)
+from polymodal.cli.outputs import as_json, count, plain, print_result, say, write_text
+
+if TYPE_CHECKING:
+    from polymodal.data.dataset import MultimodalData
+    from polymodal.estimator import MultimodalModel
+
+EXAMPLE = """    polymodal coherence digits.pm test.parquet --label digit --train train.parquet
+    polymodal coherence digits.pm test.parquet --label digit --train train.parquet \\
+        --judges judges/ --out coherence.json"""
+
+
+def coherence(
+    model: Model,
+    data: Data,
+    /,
+    *,
+    label: Annotated[
+        str, Parameter(help="The class of each row: a column of DATA, of the model or not.")
+    ],
+    train: Annotated[
+        Path | None, Parameter(help="The training rows, for the judges; else half of DATA.")
+    ] = None,
+    with_label: Annotated[
+        bool, Parameter(help="Give and decode the modality that holds the label too.")
+    ] = False,
+    samples: Annotated[
+        int | None,
+        Parameter(help="New rows for joint coherence; as many as judged rows if not given."),
+    ] = None,
+    judges: Annotated[
+        Path | None, Parameter(help="A folder where judges are kept between runs.")
+    ] = None,
+    seed: Annotated[
+        int | None, Parameter(help="All draws follow from it; the model's own if not given.")
+    ] = None,
+    out: Annotated[Path | None, Parameter(help="Write the whole result here as JSON.")] = None,
+    json: Json = False,
+) -> None:
+    """Judge whether each modality, decoded from the others, shows the class that it should.
+
+    Judges (a classifier a modality) are trained on real rows first.
+    """
+    check_model(model)
+    check_data(data)
+    if train is not None:
+        check_data(str(train))
+    if out is not None:
+        check_out(out, (".json",))
+    if judges is not None:
+        check_folder(judges, f"--judges {judges}")
+    if samples is not None and samples < 1:
+        raise CommandError(f"--samples must be at least 1, got {samples}.")
+    from polymodal.estimator.judging import coherence as judge
+
+    fitted = load_model(model)
+    test, known = _test_and_train(fitted, data, train)
+    said = judge(
+        fitted,
+        test,
+        label,
+        known,
+        with_label=with_label,
+        samples=samples,
+        cache=judges,
+        seed=seed,
+        on_judge=lambda done, of, name: say(f"Judge {done + 1} of {of}: {name}"),
+    )
+    result = plain(said.to_dict())
+    if out is not None:
+        write_text(as_json(result), out)
+    text = f"{said}" + (f"\n\nWritten to {out}." if out is not None else "")
+    print_result(result, text, json)
+
+
+def _test_and_train(
+    model: MultimodalModel, data: str, train: Path | None
+) -> tuple[MultimodalData, MultimodalData]:
+    """The rows to judge and the rows that judges learn from."""
+    rows = load_rows(data, model)
+    if train is not None:
+        return rows, load_rows(str(train), model)
+    say(
+        f"No --train: the judges learn from half of {data}, and the other half, "
+        f"{count((len(rows) + 1) // 2, 'row')}, is judged."
+    )
+    return rows[::2], rows[1::2]

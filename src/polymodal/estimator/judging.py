@@ -1,0 +1,197 @@
+"""``polymodal.coherence``: a fitted model's coherence, from data and the name of a label."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from polymodal.data.dataset import MultimodalData
+from polymodal.data.names import nearest
+from polymodal.estimator.front import MultimodalModel
+from polymodal.evaluate.coherence_result import Coherence
+from polymodal.evaluate.held_out import unseen_rows
+from polymodal.evaluate.judge import Judge
+from polymodal.evaluate.judged import evaluate_coherence
+from polymodal.evaluate.judges import JudgeSettings, train_judges
+from polymodal.typing import Column
+
+if TYPE_CHECKING:
+    from polymodal.estimator.front import DataLike
+
+MOST_CLASSES = 1000
+
+
+def coherence(
+    model: MultimodalModel,
+    test: DataLike,
+    label: str,
+    train: DataLike | None = None,
+    *,
+    judges: Mapping[str, Judge] | None = None,
+    names: Sequence[str] | None = None,
+    with_label: bool = False,
+    samples: int | None = None,
+    cache: str | Path | None = None,
+    settings: JudgeSettings | None = None,
+    seed: int | None = None,
+    on_judge: Callable[[int, int, str], None] | None = None,
+    on_rows: Callable[[int], None] | None = None,
+) -> Coherence:
+    """Whether what a model decodes shows the class that it should.
+
+    Classifiers of each modality, the judges, are trained on ``train``; every modality is decoded
+    from every subset of the others, and from the prior, and judged.
+
+    Arguments:
+        model: The fitted model.
+        test: Rows that neither the model nor the judges saw.
+        label: The class of each row: a column of the data, or one of the model's modalities.
+        train: Rows for the judges, with the label: those that the model was fitted on.
+        judges: Modality -> a judge trained before, in place of ``train``.
+        names: The modalities that are given and decoded; all when None.
+        with_label: Give and decode the modality that holds the label too. It is left out
+            otherwise, as whoever is given the label need not understand anything.
+        samples: New rows for the joint coherence; as many as test rows when None.
+        cache: A folder where judges are kept.
+        settings: How judges are trained.
+        seed: All draws follow from it; the model's own when None.
+        on_judge: Told the number of judges done, of all, and the modality that is next.
+        on_rows: Told the number of test rows done.
+
+    Raises:
+        ValueError: If there is no such label, there is neither ``train`` nor ``judges``, or the
+            test rows are the training rows.
+
+    Example:
+        >>> import polymodal as pm
+        >>> from polymodal.evaluate import JudgeSettings
+        >>> data = pm.load_bundled("mfeat")[["mor", "zer", "label"]]
+        >>> train, test = data[::10], data[5::10]
+        >>> model = pm.MultimodalModel(epochs=2, progress=False).fit(train)
+        >>> quick = JudgeSettings(epochs=5)
+        >>> said = pm.coherence(model, test, "label", train, settings=quick)
+        >>> [(pair.given, pair.target) for pair in said.conditional.pairs if not pair.own]
+        [(('mor',), 'zer'), (('zer',), 'mor')]
+    """
+    rows = model._rows(test)
+    said, home = labels_of(rows, label)
+    encoded = model._encode(rows)
+    taking_part = [n for n in names or model.codec_.names if with_label or n != home]
+    model.model_.check_names(taking_part)
+    if judges is None:
+        if train is None:
+            raise ValueError(
+                "coherence: judges must learn from some rows; pass train=, the rows that the "
+                "model was fitted on, or judges=."
+            )
+        known = model._rows(train)
+        source = model._encode(known)
+        unseen_rows(encoded, source, np.empty(0, dtype=np.int64))
+        learned, _ = labels_of(known, label)
+        classes = classes_of(learned, label)
+        judges = train_judges(
+            source,
+            codes_of(learned, classes),
+            [name for name in taking_part if bool(source.present[name].any())],
+            columns=_columns(model, taking_part),
+            classes=classes,
+            settings=settings,
+            cache=cache,
+            on_judge=on_judge,
+        )
+    if not judges:
+        raise ValueError("coherence: judges is empty; give at least one.")
+    classes = next(iter(judges.values())).classes
+    codes = codes_of(said, classes)
+    _check_any(codes, classes)
+    return evaluate_coherence(
+        model.model_,
+        encoded,
+        codes,
+        judges,
+        names=taking_part,
+        samples=samples,
+        seed=model._seed(seed),
+        on_rows=on_rows,
+    )
+
+
+def labels_of(data: MultimodalData, label: str) -> tuple[np.ndarray, str | None]:
+    """The raw labels ``(N,)``, None where missing, and the modality that holds them if any does.
+
+    Raises:
+        ValueError: If the data have no such column or modality.
+    """
+    home = None
+    for name in data.schema.names:
+        spec = data.schema[name]
+        if label == name or label in spec.sources:
+            home = name
+    found: Any = None
+    if home is not None and data.schema[home].kind == "table":
+        table = data.values(home)
+        found = (
+            table[label] if label in table else table.iloc[:, 0] if table.shape[1] == 1 else None
+        )
+    else:
+        native = data.native()
+        if label in native:
+            found = native[label]
+    if found is None or np.ndim(found) != 1:
+        known = [*data.native()]
+        raise ValueError(
+            f"{data.origin}: the label {label!r} must be a column with one value a row."
+            f"{nearest(label, known)}"
+        )
+    import pandas as pd
+
+    column = pd.Series(np.asarray(found, dtype=object))
+    return column.where(column.notna(), None).to_numpy(dtype=object), home
+
+
+def classes_of(labels: np.ndarray, label: str) -> tuple[str, ...]:
+    """The classes that training rows have, in order: numbers by size, the rest as text.
+
+    Raises:
+        ValueError: If there are fewer than two or more than ``MOST_CLASSES``.
+    """
+    found = {_text(one): one for one in labels if one is not None}
+    numbers = all(isinstance(one, int | float | np.number) for one in found.values())
+    ordered = sorted(found, key=(lambda text: float(found[text])) if numbers else None)
+    if not 2 <= len(ordered) <= MOST_CLASSES:
+        raise ValueError(
+            f"coherence: the label {label!r} has {len(ordered)} different values in the training "
+            f"rows; classes are 2 to {MOST_CLASSES} of them."
+        )
+    return tuple(ordered)
+
+
+def codes_of(labels: np.ndarray, classes: Sequence[str]) -> np.ndarray:
+    """Places of labels among the classes, int64 ``(N,)``; -1 where missing or not among them."""
+    place = {name: i for i, name in enumerate(classes)}
+    codes = [-1 if one is None else place.get(_text(one), -1) for one in labels]
+    return np.array(codes, dtype=np.int64)
+
+
+def _text(value: Any) -> str:  # noqa: ANN401 (whatever a column holds)
+    """A label as text: 3, 3.0 and "3" are one."""
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def _check_any(codes: np.ndarray, classes: Sequence[str]) -> None:
+    if (codes < 0).all():
+        raise ValueError(
+            f"coherence: no test row has a label among the judges' classes, which are "
+            f"{', '.join(classes[:10])}{'...' * (len(classes) > 10)}."
+        )
+
+
+def _columns(model: MultimodalModel, names: Sequence[str]) -> dict[str, tuple[Column, ...]]:
+    """The columns of those that are tables."""
+    codec = model.codec_
+    return {name: codec.columns(name) for name in names if codec.kind(name) == "table"}

@@ -1,0 +1,94 @@
+r"""Scores of sentences against references: BLEU and chrF, by sacrebleu, which the field quotes.
+
+BLEU is the geometric mean of the shares of n-grams of words (n = 1 to 4) that are in a reference,
+times a penalty for being short; chrF the F-score (beta = 2) of n-grams of characters (n = 1 to 6),
+which is kinder to languages with endings. Both in [0, 100], over the whole corpus: the mean of
+sentences' scores is another number. Both count what is said, not whether it is true: a caption
+that always says what most captions say scores well.
+
+References:
+    Kishore Papineni, Salim Roukos, Todd Ward, Wei-Jing Zhu. BLEU: a Method for Automatic
+    Evaluation of Machine Translation. ACL 2002. https://aclanthology.org/P02-1040. Maja Popović.
+    chrF: character n-gram F-score for automatic MT evaluation. WMT 2015.
+    https://aclanthology.org/W15-3049. Matt Post. A Call for Clarity in Reporting BLEU Scores. WMT
+    2018. https://arxiv.org/abs/1804.08771
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from polymodal.metrics.registry import metric
+
+Sentences = Sequence[str]
+References = Sequence[str] | Sequence[Sequence[str]]
+"""One sentence a row, or several a row."""
+
+
+@metric(better="higher", bounds=(0.0, 100.0), baseline="that of the most frequent sentence")
+def bleu(said: Sentences, references: References, *, tokenize: str = "13a") -> Tensor:
+    """Corpus BLEU of sentences, in [0, 100]; a float64 scalar.
+
+    Arguments:
+        said: A sentence a row.
+        references: A sentence a row, or several.
+        tokenize: Sacrebleu's tokenizer; ``"char"`` for languages that put no spaces.
+
+    Raises:
+        ImportError: If sacrebleu is not installed.
+        ValueError: If there are no rows, or their numbers differ.
+    """
+    metrics = _sacrebleu()
+    rows = _transposed(said, references)
+    return _scalar(metrics.BLEU(tokenize=tokenize).corpus_score(list(said), rows).score)
+
+
+@metric(better="higher", bounds=(0.0, 100.0), baseline="that of the most frequent sentence")
+def chrf(said: Sentences, references: References, *, word_order: int = 0) -> Tensor:
+    """Corpus chrF of sentences, in [0, 100]; a float64 scalar.
+
+    Arguments:
+        said: A sentence a row.
+        references: A sentence a row, or several.
+        word_order: Longest n-grams of words counted beside; 2 is chrF++.
+
+    Raises:
+        ImportError: If sacrebleu is not installed.
+        ValueError: If there are no rows, or their numbers differ.
+    """
+    metrics = _sacrebleu()
+    rows = _transposed(said, references)
+    return _scalar(metrics.CHRF(word_order=word_order).corpus_score(list(said), rows).score)
+
+
+def _scalar(value: float) -> Tensor:
+    return torch.tensor(value, dtype=torch.float64)
+
+
+def _transposed(said: Sentences, references: References) -> list[list[str | None]]:
+    """References as sacrebleu takes them: the first of every row, then the second..."""
+    rows = [[one] if isinstance(one, str) else list(one) for one in references]
+    if not len(said) or len(said) != len(rows):
+        raise ValueError(
+            f"needs as many references as sentences, at least one; got {len(said)} sentences and "
+            f"{len(rows)} references."
+        )
+    for i, row in enumerate(rows):
+        if not row:
+            raise ValueError(f"row {i} has no reference; at least one is needed.")
+    most = max(map(len, rows))
+    return [[row[j] if j < len(row) else None for row in rows] for j in range(most)]
+
+
+def _sacrebleu() -> Any:  # noqa: ANN401 (an optional module)
+    try:
+        from sacrebleu import metrics
+    except ImportError as error:
+        raise ImportError(
+            "BLEU and chrF need the package sacrebleu: pip install 'polymodal[text-metrics]'."
+        ) from error
+    return metrics

@@ -1,0 +1,127 @@
+"""Coherence from data and the name of a label, in Python and on the command line."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import polymodal as pm
+from polymodal.cli import main
+from polymodal.data.schema import ColumnSpec, ModalitySpec, Schema
+from polymodal.estimator.judging import classes_of, codes_of, labels_of
+from polymodal.evaluate import JudgeSettings
+
+QUICK = JudgeSettings(hidden=32, epochs=60, learning_rate=1e-2, dropout=0.0)
+
+
+def frame(n: int = 240) -> pd.DataFrame:
+    """Two tables that show the class; the class itself is a column of no modality."""
+    generator = np.random.default_rng(0)
+    codes = np.arange(n) % 3
+    one = codes[:, None] + 0.1 * generator.standard_normal((n, 2))
+    other = -codes[:, None] + 0.1 * generator.standard_normal((n, 2))
+    columns = {"a": one[:, 0], "b": one[:, 1], "c": other[:, 0], "d": other[:, 1]}
+    return pd.DataFrame({**columns, "digit": np.array(["x", "y", "z"])[codes]})
+
+
+def schema() -> Schema:
+    two = {"one": ("a", "b"), "two": ("c", "d")}
+    return Schema(
+        {
+            name: ModalitySpec("table", columns=tuple(ColumnSpec(c, "number") for c in columns))
+            for name, columns in two.items()
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory):
+    """A small model of the two tables, which does not know the label; and its files."""
+    folder = tmp_path_factory.mktemp("coherence")
+    data = pm.read(frame(), schema())
+    model = pm.MultimodalModel("pcca", latent_dim=2, progress=False).fit(data[:160])
+    model.save(folder / "model.pm")
+    frame()[:160].to_parquet(folder / "train.parquet")
+    frame()[160:].to_csv(folder / "test.csv", index=False)
+    return model, folder
+
+
+def test_a_column_of_no_modality_is_the_label(fitted) -> None:
+    model, folder = fitted
+    said = pm.coherence(
+        model, folder / "test.csv", "digit", folder / "train.parquet",
+        settings=QUICK, cache=folder / "judges",
+    )  # fmt: skip
+    assert said.classes == ("x", "y", "z")
+    assert said.judges == {"one": 1.0, "two": 1.0}
+    assert {pair.given for pair in said.conditional.pairs} == {("one",), ("two",), ("one", "two")}
+    assert said.conditional.single_source.value > 0.9
+    assert said.joint.n == 80
+    again = pm.coherence(
+        model, folder / "test.csv", "digit", folder / "train.parquet",
+        settings=QUICK, cache=folder / "judges",
+    )  # fmt: skip
+    assert again.to_json() == said.to_json()
+    assert len(list((folder / "judges").iterdir())) == 2
+
+
+def test_rows_without_label_and_unknown_classes_are_not_judged(fitted) -> None:
+    model, _ = fitted
+    test = frame()[160:].reset_index(drop=True)
+    test.loc[0:9, "digit"] = None
+    test.loc[10:19, "digit"] = "unheard of"
+    said = pm.coherence(model, test, "digit", frame()[:160], settings=QUICK)
+    assert {pair.n for pair in said.conditional.pairs} == {60}
+
+
+def test_the_verb_says_the_same(fitted, capsys) -> None:
+    _, folder = fitted
+    files = [str(folder / name) for name in ("model.pm", "test.csv")]
+    command = ["coherence", *files, "--label", "digit", "--train", str(folder / "train.parquet")]
+    command += ["--judges", str(folder / "kept"), "--out", str(folder / "out.json")]
+    assert main([*command, "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["classes"] == ["x", "y", "z"]
+    assert len(said["conditional"]["pairs"]) == 6
+    assert json.loads((folder / "out.json").read_text()) == said
+    assert main(command) == 0
+    out = capsys.readouterr().out
+    assert "Given 1 input" in out
+    assert "new rows all modalities showed one class" in out
+
+
+def test_errors_are_one_sentence(fitted, capsys) -> None:
+    model, folder = fitted
+    files = [str(folder / name) for name in ("model.pm", "test.csv")]
+    assert main(["coherence", *files, "--label", "digt"]) == 1
+    assert "the label 'digt' must be a column" in capsys.readouterr().err
+    assert main(["coherence", *files, "--label", "digit", "--samples", "0"]) == 2
+    assert "--samples must be at least 1" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="pass train="):
+        pm.coherence(model, frame(), "digit")
+    with pytest.raises(ValueError, match="trained on"):
+        pm.coherence(model, frame()[:160], "digit", frame()[:160])
+
+
+def test_the_label_may_be_a_modality_and_is_then_withheld() -> None:
+    data = pm.load_bundled("mfeat", "test")[["mor", "label"]]
+    labels, home = labels_of(data, "label")
+    assert home == "label"
+    assert classes_of(labels, "label") == tuple("0123456789")
+    table = pm.load_bundled("penguins")
+    species, home = labels_of(table, "species")
+    assert home == "table"
+    assert len(classes_of(species, "species")) == 3
+
+
+def test_labels_become_codes() -> None:
+    labels = np.array([10, 2.0, None, 3, 2], dtype=object)
+    classes = classes_of(labels, "label")
+    assert classes == ("2", "3", "10")
+    assert codes_of(labels, classes).tolist() == [2, 0, -1, 1, 0]
+    assert codes_of(np.array(["9"], dtype=object), classes).tolist() == [-1]
+    with pytest.raises(ValueError, match="1 different values"):
+        classes_of(np.array([1, 1], dtype=object), "label")
