@@ -32,13 +32,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import torch
 from fidelity_page import page, peer_key
-from polymodal.evaluate.coherence import subsets_of
-from polymodal.evaluate.judge import Judge
 from torch import Tensor
 
 import polymodal as pm
 from polymodal.data.tensors import Tensors
 from polymodal.evaluate import conditional_coherence, joint_coherence, train_judges
+from polymodal.evaluate.coherence import subsets_of
+from polymodal.evaluate.judge import Judge
 from polymodal.likelihoods import LaplaceLikelihood
 from polymodal.metrics import frechet_distance
 from polymodal.model import LatentModel, Modality

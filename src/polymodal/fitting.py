@@ -27,7 +27,10 @@ from polymodal.model_file import (
 )
 from polymodal.random import derive_seed, seeded
 from polymodal.recipes.registry import get_recipe
+from polymodal.tasks.asking import asking
 from polymodal.tasks.filled import Container, container_of
+from polymodal.training.result import TrainResult
+from polymodal.training.source import to_device
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
 
 RUN_NAME = "run.safetensors"
 FEWEST_ROWS_TO_SPLIT = 20
+MOST_ROWS_TO_END_WITH = 10_000
+_ROWS_AT_ONCE = 1024
 
 
 def as_data(
@@ -64,7 +69,7 @@ def checked(parameters: Mapping[str, Any]) -> dict[str, Any]:
     least = {"latent_dim": 1, "private_dim": 0, "epochs": 1, "seed": 0, "batch_size": 1}
     for name, low in least.items():
         value = found[name]
-        if value is None and name in ("epochs", "batch_size"):
+        if value is None and name in ("private_dim", "epochs", "batch_size"):
             continue
         if isinstance(value, bool) or not isinstance(value, int) or value < low:
             raise ValueError(f"{name} must be a whole number of at least {low}, got {value!r}.")
@@ -217,6 +222,20 @@ def anything(data: MultimodalData) -> np.ndarray:
     return np.logical_or.reduce(there)
 
 
+def end_training(model: LatentModel, rows: Tensors, result: TrainResult, seed: int) -> None:
+    """Let a model that is trained look at training rows once more, at random ones of many."""
+    if result.status == "diverged":
+        return
+    generator = torch.Generator().manual_seed(derive_seed(seed, 2))
+    some = torch.randperm(len(rows), generator=generator)[:MOST_ROWS_TO_END_WITH].sort().values
+    batches = (
+        (to_device(x, model.device), to_device(present, model.device))
+        for x, present in map(rows.gather, some.split(_ROWS_AT_ONCE))
+    )
+    with asking(model, derive_seed(seed, 3)):
+        model.end_with(batches, result.history[-1].step if result.history else 0)
+
+
 def build_model(parameters: Mapping[str, Any], codec: DataCodec) -> LatentModel:
     """The model of an estimator's parameters, its weights drawn from the parameters' seed.
 
@@ -225,7 +244,9 @@ def build_model(parameters: Mapping[str, Any], codec: DataCodec) -> LatentModel:
     """
     recipe = get_recipe(parameters["recipe"])
     settings = {"latent_dim": parameters["latent_dim"], **(parameters["settings"] or {})}
-    if parameters["private_dim"]:
-        settings["private_dim"] = parameters["private_dim"]
+    own = parameters["private_dim"]
+    # A recipe that knows no private latents has none.
+    if own is not None and (own or "private_dim" in recipe.settings):
+        settings["private_dim"] = own
     with seeded(derive_seed(parameters["seed"], 0)):
         return recipe.build(modalities_of(codec, parameters["networks"]), **settings)

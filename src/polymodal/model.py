@@ -122,6 +122,14 @@ class LatentModel(nn.Module, abc.ABC):
             there = present[name]
             self.likelihood(name).start_from(x[name], there if there.ndim == 2 else None)
 
+    def end_with(self, batches: Iterable[tuple[Batch, Present]], step: int) -> None:
+        """Look at training rows once more, after training; most families need not.
+
+        Arguments:
+            batches: Values and presence of the rows, batch by batch.
+            step: How many steps of the optimiser there were.
+        """
+
     def check_offers(self, verb: str) -> None:
         """Raise a ``Lacking`` that says why, if the family does not offer a verb."""
         if verb in self.lacks:

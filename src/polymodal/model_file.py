@@ -24,6 +24,8 @@ MODEL_FILE = FileFormat(
 RUN_FILE = FileFormat("polymodal run", 1, "Use another copy of the folder, or start the run anew.")
 
 _LONGEST_REASON = 300
+# Files have always had 0 for the recipe's own number of private latents, so none is a word.
+_PACKED_PRIVATE = {None: 0, 0: "none"}
 _SCHEDULES = {schedule.__name__: schedule for schedule in (Constant, LinearWarmup, Cyclic)}
 
 
@@ -34,6 +36,7 @@ def pack_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
         ValueError: If a recipe's setting is neither plain nor a named schedule.
     """
     packed = dict(parameters)
+    packed["private_dim"] = _PACKED_PRIVATE.get(packed["private_dim"], packed["private_dim"])
     networks = parameters["networks"]
     packed["networks"] = None if networks is None else dataclasses.asdict(networks)
     settings = parameters["settings"]
@@ -45,6 +48,10 @@ def pack_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
 def unpack_parameters(packed: Mapping[str, Any]) -> dict[str, Any]:
     """The estimator's parameters from what ``pack_parameters`` made."""
     parameters = dict(packed)
+    own = parameters["private_dim"]
+    for said, written in _PACKED_PRIVATE.items():
+        if own == written:
+            parameters["private_dim"] = said
     if parameters.get("networks") is not None:
         networks = dict(parameters["networks"])
         networks["hidden"] = tuple(networks["hidden"])

@@ -23,8 +23,8 @@ SOURCE = Path(__file__).parents[2] / "src"
 
 def test_the_verbs_are_those_of_the_design() -> None:
     assert set(NAMES) == {
-        "demo", "fit", "impute", "translate", "generate", "embed", "score", "evaluate", "compare",
-        "coherence", "report", "recipes", "explain", "schema",
+        "demo", "fit", "impute", "translate", "generate", "embed", "cluster", "score", "evaluate",
+        "compare", "coherence", "report", "recipes", "explain", "schema",
     }  # fmt: skip
 
 

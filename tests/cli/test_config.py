@@ -51,8 +51,29 @@ def test_flags_win_over_the_file_and_the_file_over_defaults(options: dict, tmp_p
     assert options["run-dir"] is None
 
 
-def test_what_is_written_reads_back_the_same(options: dict, tmp_path: Path) -> None:
-    assert main(["fit", "bundled:penguins", "--set", "beta=0.5", "--out", "a.pm"]) == 1
+@pytest.mark.parametrize("word", ["true", "false", "1", "0"])
+def test_settings_that_are_true_or_false_can_be_set(word: str, options: dict) -> None:
+    words = ["fit", "bundled:penguins", "--recipe", "cmvae", "--set", f"prune={word}"]
+    assert main(words) == 1
+    assert options["set"]["prune"] == (word in ("true", "1"))
+
+
+@pytest.mark.parametrize("word", ["yess", "2", "0.5"])
+def test_other_values_of_such_settings_are_refused(
+    word: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["fit", "bundled:penguins", "--recipe", "cmvae", "--set", f"prune={word}"]
+    assert main(words) == 2
+    assert "prune must be true or false" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("words", "own"), [([], None), (["--private-dim", "0"], 0)])
+def test_what_is_written_reads_back_the_same(
+    words: list[str], own: int | None, options: dict, tmp_path: Path
+) -> None:
+    given = ["fit", "bundled:penguins", "--set", "beta=0.5", "--out", "a.pm", *words]
+    assert main(given) == 1
+    assert options["private-dim"] == own
     first = dict(options)
     config = tmp_path / "a.pm.yaml"
     config.write_text(fit_verb.as_yaml({k: v for k, v in first.items() if k != "resume"}))

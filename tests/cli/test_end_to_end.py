@@ -108,6 +108,20 @@ def test_a_file_without_some_columns_is_filled_too(
     assert not whole.isna().to_numpy().any()
 
 
+def test_cluster(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = f"--recipe cmvae --set clusters=4 --latent-dim 2 --epochs 2 --out {work}/c.pm"
+    run(f"fit {work}/test.csv {words}", capsys)
+    said = run(f"cluster {work}/c.pm {work}/test.csv --out {work}/c.csv", capsys)
+    found = pd.read_csv(work / "c.csv")
+    assert list(found.columns) == ["cluster", "probability"]
+    assert said["rows"] == len(found) == 50
+    assert sum(said["sizes"].values()) == 50
+    assert said["clusters"] == found["cluster"].nunique()
+    out = str(work / "none.csv")
+    assert main(["cluster", f"{work}/model.pm", f"{work}/test.csv", "--out", out]) == 1
+    assert "no mixture" in capsys.readouterr().err
+
+
 def test_generate_embed_and_score(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("one", "two"):
         run(f"generate {work}/model.pm --n 7 --out {work}/{name}.parquet --seed 3", capsys)

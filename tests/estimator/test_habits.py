@@ -11,6 +11,7 @@ from tests.estimator.cases import frame, tiny
 
 import polymodal as pm
 from polymodal import MultimodalModel, NetworkSettings
+from polymodal.model_file import pack_parameters, unpack_parameters
 
 SMALL = frame(12)[["w", "c", "f32"]]
 
@@ -80,6 +81,9 @@ def test_nothing_is_answered_before_fit(ask) -> None:
         ({"latent_dim": 2.0}, "latent_dim must be"),
         ({"latent_dim": True}, "latent_dim must be"),
         ({"private_dim": -1}, "private_dim must be"),
+        ({"private_dim": False}, "private_dim must be"),
+        ({"private_dim": 2.0}, "private_dim must be"),
+        ({"recipe": "mfm", "private_dim": 0}, "private_dim and hidden must be at least 1"),
         ({"seed": -1}, "seed must be"),
         ({"seed": None}, "seed must be"),
         ({"validation_share": 1.0}, "validation_share must be"),
@@ -132,6 +136,31 @@ def test_private_latents(recipe) -> None:
     model = MultimodalModel(**tiny(recipe=recipe, private_dim=2)).fit(data)
     assert model.embed(data).shape == (30, 3 + 2 * 2)
     assert not model.impute(data, draws=2).mean.isna().any().any()
+
+
+@pytest.mark.parametrize(
+    ("recipe", "own"), [("mmvaeplus", 16), ("cmvae", 16), ("dmvae_private", 1), ("mvae", 0)]
+)
+def test_no_private_latents_are_not_the_recipes_own_number(recipe, own, tmp_path) -> None:
+    """None is the recipe's own default, 0 is none; also after saving, or with nothing to set."""
+    for given, size in ((None, own), (0, 0), (2, 2)):
+        model = MultimodalModel(**tiny(recipe=recipe, private_dim=given, epochs=1)).fit(SMALL)
+        model.save(tmp_path / "m.pm")
+        for fitted in (model, pm.load(tmp_path / "m.pm")):
+            assert fitted.private_dim == given
+            assert fitted.model_.layout.dim == 3 + size * len(fitted.model_.names)
+    for given in (None, 0):
+        MultimodalModel(**tiny(recipe="mmvae", private_dim=given, epochs=1)).fit(SMALL)
+
+
+def test_a_file_of_before_zero_meant_none_means_what_it_meant() -> None:
+    """Then 0 was the recipe's own number."""
+    parameters = {"private_dim": 0, "networks": None, "settings": None}
+    assert unpack_parameters(parameters)["private_dim"] is None
+    assert pack_parameters(unpack_parameters(parameters)) == parameters
+    for given in (None, 0, 3):
+        packed = pack_parameters({**parameters, "private_dim": given})
+        assert unpack_parameters(packed)["private_dim"] == given
 
 
 def test_what_is_no_data_is_refused() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
 from tests.helpers import IMAGE, NUMBERS, TEXT, real_batch, real_modalities
+from torch import Tensor
 
 from polymodal.models.diffused import DiffusedVAE
 from polymodal.random import seeded
@@ -36,16 +38,38 @@ def test_the_first_stage_is_the_vae_and_the_second_leaves_it_alone() -> None:
     assert all(p.grad is not None for p in model.decoders.parameters())
 
 
+@pytest.mark.parametrize("off", [0.0, 0.5])
+def test_the_second_stage_is_the_squared_error_of_the_noise(off: float) -> None:
+    """A denoiser that says the noise that was added, and so much more, is wrong by that alone."""
+    x, present = real_batch()
+    model = made()
+    model.start_from(x, present)
+    model.enter(1)
+
+    def tell(name: str, decoder: torch.nn.Module) -> Callable[..., Tensor]:
+        clean = (x[name] - decoder.shift) / decoder.scale
+
+        def noise(noisy: Tensor, t: Tensor, guess: Tensor) -> Tensor:
+            kept = decoder.chain.kept[(t * decoder.chain.steps).round().long()].to(noisy)
+            kept = kept.reshape(-1, *(1,) * (noisy.ndim - 1))
+            return (noisy - kept.sqrt() * clean) / (1 - kept).sqrt() + off
+
+        return noise
+
+    for name, decoder in zip(model.diffused, model.decoders, strict=True):
+        decoder.noise = tell(name, decoder)
+    with seeded(1):
+        loss = model.loss(x, present, 0).loss
+    there = present[NUMBERS].any(1).float() + present[IMAGE].float()
+    torch.testing.assert_close(loss, off**2 * there, rtol=1e-3, atol=1e-5)
+
+
 def test_vectors_and_images_are_diffused_text_and_tables_are_not() -> None:
     model = made()
     assert model.diffused == (NUMBERS, IMAGE)
-    with seeded(0):
-        alone = RECIPES["cmvae"].build(
-            [m for m in real_modalities() if m.name == TEXT], latent_dim=4, diffusion=True
-        )
-    assert not isinstance(alone, DiffusedVAE)
+    text = [m for m in real_modalities() if m.name == TEXT]
     with pytest.raises(ValueError, match="must be an image or a vector"):
-        DiffusedVAE(alone)
+        RECIPES["cmvae"].build(text, latent_dim=4, diffusion=True)
     with pytest.raises(ValueError, match="must be between"):
         DiffusedVAE(model.vae, share=1.0)
 

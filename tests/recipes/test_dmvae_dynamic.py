@@ -55,6 +55,29 @@ def test_loss_is_the_sum_of_exact_elbos_and_the_classifier(
     torch.testing.assert_close(-found, total, rtol=0, atol=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("alone", "target", "batches"),
+    [
+        ((True, True, True), None, [2, 2, 2]),
+        ((True, False, True), None, [2, 1, 2]),
+        ((False, False, True), 1, [1, 2, 2]),
+        ((False, False, True), 2, [1, 1, 3]),
+    ],
+)
+def test_each_decoder_runs_once_on_no_more_than_is_asked(
+    alone: tuple[bool, ...], target: int | None, batches: list[int]
+) -> None:
+    """The whole set, the modality alone if it has an ELBO of its own, the mean if classified."""
+    model = TRUTH.build(ProductOfExperts(), DynamicELBO(alone, 1.0, target))
+    seen: list[tuple[int, int]] = []
+    for i, decoder in enumerate(model.decoders):
+        decoder.register_forward_pre_hook(
+            lambda _, given, i=i: seen.append((i, len(given[0]) // len(X["a"])))
+        )
+    model.loss(X, PRESENT, 0)
+    assert sorted(seen) == list(enumerate(batches))
+
+
 def test_alpha_weighs_every_divergence() -> None:
     one, half = (mean_loss(DynamicELBO((True, True, True), alpha)) for alpha in (1.0, 0.5))
     model = TRUTH.build(ProductOfExperts(), DynamicELBO((True, True, True)), inflate=1.2)

@@ -41,7 +41,7 @@ def density(model: MultimodalVAE, index: int, x: Tensor) -> Normal:
 
 
 @pytest.mark.parametrize("supervision", [1.0, 10.0])
-def test_the_value_is_the_papers_formula_written_out(supervision: float) -> None:
+def test_value_and_gradient_are_the_papers_formula_written_out(supervision: float) -> None:
     samples, names = 4, "abc"
     model = build(TRUTH, MutualSupervision(samples, supervision), 0.2, b=2.0)
     x, present = TRUTH.sample(5), TRUTH.present(5, 0.0)
@@ -49,7 +49,7 @@ def test_the_value_is_the_papers_formula_written_out(supervision: float) -> None
     eps = torch.randn(samples + 1, 3, 5, 1, generator=torch.Generator().manual_seed(3)).double()
     with noise(lambda shape: eps):
         loss = model.loss(x, present, 0).loss
-    weights = {"a": 1.0, "b": 2.0, "c": 1.0}
+    weights, written = {"a": 1.0, "b": 2.0, "c": 1.0}, []
     for row in range(5):
         on = [n for n in names if present[n][row]]
         total = torch.zeros((), dtype=torch.float64)
@@ -69,7 +69,7 @@ def test_the_value_is_the_papers_formula_written_out(supervision: float) -> None
                 value = weights[s] * log_p(s, z[0]) - q.log_prob(z[0])
                 if t in on:
                     said = log_p(t, z).exp().mean().log()
-                    ratio = (log_p(t, z[0]) - said).exp()
+                    ratio = (log_p(t, z[0]) - said).exp().detach()  # held fixed
                     j = names.index(t)
                     value = value + density(model, j, x[t][row : row + 1]).log_prob(z[0])
                     value = ratio * (value - weights[t] * log_p(t, z[0]))
@@ -81,6 +81,11 @@ def test_the_value_is_the_papers_formula_written_out(supervision: float) -> None
                     value = value + torch.stack(each).exp().mean().log()
                 total = total + value.squeeze() / 2 / len(on)
         torch.testing.assert_close(loss[row], -total, rtol=1e-10, atol=1e-10)
+        written.append(-total)
+    learned = [p for n, p in model.named_parameters() if not n.startswith("prior")]
+    found = torch.autograd.grad(loss.sum(), learned, retain_graph=True)
+    wanted = torch.autograd.grad(torch.stack(written).sum(), learned)
+    torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-9)
 
 
 def quantiles(n: int) -> Tensor:
@@ -165,6 +170,32 @@ def test_pseudo_inputs_learn_on_complete_rows_and_touch_nothing_else() -> None:
     for name, parameter in model.named_parameters():
         if not name.startswith("prior"):
             assert torch.equal(parameter.grad, found[name]), name
+
+
+@pytest.mark.parametrize("samples", [1, 4])
+def test_each_decoder_reads_no_more_than_is_used(samples: int) -> None:
+    """All draws of the other encoders, and one of its own."""
+    rows: dict[int, int] = {}
+    model = build(TRUTH, MutualSupervision(samples))
+    for i, decoder in enumerate(model.decoders):
+        decoder.register_forward_pre_hook(
+            lambda _, given, i=i: rows.update({i: rows.get(i, 0) + len(given[0])})
+        )
+    model.loss(TRUTH.sample(5), TRUTH.present(5, 0.0), 0)
+    assert rows == dict.fromkeys(range(3), 5 * (2 * (samples + 1) + 1))
+
+
+def test_a_modality_that_is_alone_explains_itself() -> None:
+    """With one modality the bound is log of the mean of p(x | z) over the draws."""
+    truth = LinearGaussian({"a": 2}, 1, noise=1.0, seed=7)
+    model, x = build(truth, MutualSupervision(4)), truth.sample(5)
+    eps = torch.randn(5, 1, 5, 1, generator=torch.Generator().manual_seed(3)).double()
+    with noise(lambda shape: eps), torch.no_grad():
+        terms = model.loss(x, truth.present(5, 0.0), 0)
+        q = model.posterior.heads[0](x["a"])
+        p = Normal(model.decoders[0](q.loc + q.scale * eps[:, 0]), truth.modalities["a"].noise)
+    said = p.log_prob(x["a"]).sum(-1).exp().mean(0).log()
+    torch.testing.assert_close(-terms.loss, torch.where(truth.present(5, 0.0)["a"], said, 0.0))
 
 
 def test_heads_are_saved_once() -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tests.helpers import real_batch, real_modalities
+from tests.helpers import noise, real_batch, real_modalities
 from torch.distributions import Independent, Normal, kl_divergence
 
 from polymodal.fusion import Experts, MixtureOfExperts
 from polymodal.latent import LatentLayout
+from polymodal.model import row_log_prob
 from polymodal.objectives.experts_prior import mixture_kl, pairwise_kl
 from polymodal.posteriors.fused import Encoded
 from polymodal.posteriors.separate import SeparatePosterior
@@ -86,6 +87,41 @@ def test_equal_experts_are_no_distance_apart() -> None:
     torch.testing.assert_close(pairwise_kl(same), zero)
     own = torch.randn(3, 5, 1, dtype=torch.float64)
     torch.testing.assert_close(mixture_kl(posterior(), same, own), zero)
+
+
+@pytest.mark.parametrize("divergence", ["convex", "mixture"])
+@pytest.mark.parametrize(("step", "share"), [(0, 1.0), (4, 0.6), (10, 0.0), (25, 0.0)])
+def test_the_loss_is_the_papers_term_by_term(divergence: str, step: int, share: float) -> None:
+    """Of every row: its reconstructions, and both divergences by the definition."""
+    x, present = real_batch()
+    with seeded(0):
+        model = (
+            RECIPES["mmvm"]
+            .build(
+                real_modalities(), latent_dim=2, beta=0.7, divergence=divergence, anneal_steps=10
+            )
+            .eval()
+        )
+    eps = torch.randn(4, 6, 2, generator=torch.Generator().manual_seed(1))
+    with noise(lambda shape: eps), torch.no_grad():
+        loss = model.loss(x, present, step).loss
+        given = model.posterior.encode(x, present).experts
+        z = given.loc + given.scale * eps
+        log_p = {
+            name: row_log_prob(model.likelihood(name)(decoder(z[m])), x[name], present[name])
+            for m, (name, decoder) in enumerate(zip(model.names, model.decoders, strict=True))
+        }
+    standard = Independent(Normal(torch.zeros(2), torch.ones(2)), 1)
+    for b, some in enumerate(components(given)):
+        values = [z[m, b] for m in range(4) if given.on[m, b]]
+        wanted = -sum(float(model.weights[name] * one[b]) for name, one in log_p.items())
+        for p, value in zip(some, values, strict=True):
+            mixed = torch.stack([q.log_prob(value) for q in some]).exp().mean().log()
+            pairwise = torch.stack([kl_divergence(p, q) for q in some]).mean()
+            apart = pairwise if divergence == "convex" else p.log_prob(value) - mixed
+            to_standard = kl_divergence(p, standard)
+            wanted += 0.7 * float((1 - share) * apart + share * to_standard)
+        assert float(loss[b]) == pytest.approx(wanted, rel=1e-5, abs=1e-5)
 
 
 def test_those_who_are_there_speak_for_themselves_and_for_the_absent() -> None:

@@ -37,7 +37,9 @@ def trace(name: str, **settings: object) -> tuple[list, list[str], object]:
     with seeded(3), torch.no_grad():
         model.start_from(x, present)
         mean = model.eval().posterior(x, present).mean
-    return [losses, mean.tolist()], shapes, slopes
+        model.end_with([(x, present)], 1)
+        left = [int(b.sum()) for b in model.buffers() if b.dtype == torch.bool]
+    return [losses, mean.tolist(), left], shapes, slopes
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -50,6 +52,19 @@ def test_every_setting_is_read(name: str) -> None:
         context = under.get(setting, {})
         before = trace(name, **context) if context else default
         assert trace(name, **{**context, setting: other[setting]}) != before, setting
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "said"),
+    [
+        ("hoelder", {"moments": True, "divergence": "convex"}, "divergence='convex' plays no"),
+        ("barycentre", {"subsets": False, "max_strata": 5}, "max_strata=5 plays no part"),
+        ("hirt", {"components": 5}, "components=5 plays no part"),
+    ],
+)
+def test_a_setting_that_plays_no_part_is_refused(name: str, settings: dict, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        RECIPES[name].build(real_modalities(), latent_dim=4, **settings)
 
 
 def test_recipes_are_made_of_what_their_papers_say() -> None:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError, Parameter
 
 from polymodal.cli import (
+    cluster,
     coherence,
     compare,
     demo,
@@ -33,7 +34,7 @@ from polymodal.cli.errors import FAILED, OK, WRONG, CommandError, WorkError, one
 HELP = """One latent space from several modalities, where anything may be missing.
 
 Give a table whose columns are images, text, numbers and categories, with holes;
-get a model that fills in, translates, generates, embeds and scores.
+get a model that fills in, translates, generates, embeds, clusters and scores.
 """
 
 EPILOGUE = """Try it on real data that come along (2 minutes, writes a report with pictures):
@@ -60,6 +61,7 @@ VERBS = (
     translate,
     generate,
     embed,
+    cluster,
     score,
     evaluate,
     compare,

@@ -24,3 +24,7 @@ Text = Annotated[
     ),
 ]
 Seed = Annotated[int, Parameter(help="All draws follow from it.")]
+PrivateDim = Annotated[
+    int | None,
+    Parameter(help="Further numbers of each modality alone; as the recipe has it if not given."),
+]

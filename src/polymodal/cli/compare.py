@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from polymodal.cli.arguments import Data, Json
+from polymodal.cli.arguments import Data, Json, PrivateDim
 from polymodal.cli.config import parse_settings
 from polymodal.cli.errors import CommandError, WorkError, check_known
 from polymodal.cli.fit import check_setting
@@ -48,7 +48,7 @@ def compare(
     test_share: Annotated[float, Parameter(help="Share of DATA to judge on.")] = 0.2,
     split_seed: Annotated[int, Parameter(help="Which rows are judged on follows from it.")] = 0,
     latent_dim: Annotated[int, Parameter(help="Numbers in the shared latent vector.")] = 32,
-    private_dim: Annotated[int, Parameter(help="Further numbers of each modality alone.")] = 0,
+    private_dim: PrivateDim = None,
     epochs: Annotated[
         int | None, Parameter(help="Passes over the rows; chosen by their number if not given.")
     ] = None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from polymodal.cli.arguments import Data, Json
+from polymodal.cli.arguments import Data, Json, PrivateDim
 from polymodal.cli.config import parse_settings
 from polymodal.cli.errors import CommandError, WorkError, check_known
 from polymodal.cli.inputs import check_data, check_folder, check_out, load_data, load_schema
@@ -28,7 +28,7 @@ def fit(
     schema: Annotated[Path | None, Parameter(help="Kinds of the columns, as YAML.")] = None,
     recipe: Annotated[str, Parameter(help="A name in `polymodal recipes`.")] = "mopoe",
     latent_dim: Annotated[int, Parameter(help="Numbers in the shared latent vector.")] = 32,
-    private_dim: Annotated[int, Parameter(help="Further numbers of each modality alone.")] = 0,
+    private_dim: PrivateDim = None,
     epochs: Annotated[
         int | None, Parameter(help="Passes over the rows; chosen by their number if not given.")
     ] = None,
@@ -121,7 +121,11 @@ def check_setting(name: str, value: object, default: object) -> None:
     Raises:
         CommandError: If the type differs.
     """
-    if isinstance(default, str):
+    if isinstance(default, bool):
+        if value in (0, 1):
+            return
+        fits, wanted = False, "true or false"
+    elif isinstance(default, str):
         fits, wanted = isinstance(value, str), "a word"
     elif isinstance(default, float):
         fits, wanted = isinstance(value, int | float), "a number"

@@ -30,7 +30,8 @@ class Plan:
 
     Arguments:
         latent_dim: Size of the latent space that all modalities share.
-        private_dim: Size of each modality's own latent space, for recipes that have one.
+        private_dim: Size of each modality's own latent space, for recipes that have one: 0
+            for none, each recipe's own default when None.
         epochs: Passes over the training rows; from the number of rows when None.
         batch_size: Rows a step; from the number of rows when None.
         learning_rate: Adam's highest step size.
@@ -50,7 +51,7 @@ class Plan:
     """
 
     latent_dim: int = 32
-    private_dim: int = 0
+    private_dim: int | None = None
     epochs: int | None = None
     batch_size: int | None = None
     learning_rate: float = 1e-3
@@ -78,7 +79,7 @@ class Plan:
         chosen = {
             "recipe": recipe,
             "latent_dim": self.latent_dim,
-            "private_dim": self.private_dim if "private_dim" in known else 0,
+            "private_dim": self.private_dim if "private_dim" in known else None,
             "epochs": self.epochs,
             "seed": seed,
             "device": self.device,

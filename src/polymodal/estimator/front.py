@@ -15,9 +15,10 @@ from polymodal.distributions.decoding import Decoding
 from polymodal.estimator.habits import Habits
 from polymodal.estimator.stored import write_model
 from polymodal.estimator.written import written
-from polymodal.fitting import Prepared, as_data, build_model, checked, prepare
+from polymodal.fitting import Prepared, as_data, build_model, checked, end_training, prepare
 from polymodal.model import LatentModel
 from polymodal.tasks.attribute import attribution_frame
+from polymodal.tasks.cluster import cluster
 from polymodal.tasks.filled import Container, Imputation, contained, container_of
 from polymodal.tasks.generate import Values, embed, generate
 from polymodal.tasks.impute import impute
@@ -46,7 +47,8 @@ class MultimodalModel(Habits):
     Arguments:
         recipe: The paper to follow; ``polymodal recipes`` lists them.
         latent_dim: Size of the latent space that all modalities share.
-        private_dim: Size of each modality's own latent space, for recipes that have one.
+        private_dim: Size of each modality's own latent space, for recipes that have one: 0 for
+            none, the recipe's own default when None.
         epochs: Passes over the training rows; from the number of rows when None.
         seed: Everything random follows from it.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``...
@@ -82,7 +84,7 @@ class MultimodalModel(Habits):
         self,
         recipe: str = "mopoe",
         latent_dim: int = 32,
-        private_dim: int = 0,
+        private_dim: int | None = None,
         epochs: int | None = None,
         seed: int = 0,
         device: str = "auto",
@@ -187,6 +189,7 @@ class MultimodalModel(Habits):
             resume=resume,
             progress=self._reporter(),
         )
+        end_training(model, rows.train, self.result_, chosen["seed"])
         self.model_, self.codec_, self.schema_ = model, rows.codec, rows.codec.schema
         self.held_out_, self.n_rows_ = rows.held_out, len(rows.train)
         self.container_: Container = rows.container
@@ -351,6 +354,24 @@ class MultimodalModel(Habits):
         """The posterior mean of each row, float32 ``(N, D)``."""
         tensors = self._encode(self._rows(data))
         return embed(self.model_, tensors).cpu().numpy()
+
+    def cluster(self, data: DataLike, draws: int = 100, seed: int | None = None) -> DataFrame:
+        """The likeliest ``cluster`` of each row and its ``probability``, given all that it has.
+
+        For models whose prior is a mixture, as of the recipe ``cmvae``; see ``polymodal.tasks``.
+
+        Arguments:
+            data: The rows.
+            draws: Draws of the latent vector a row.
+            seed: All draws follow from it; the model's own seed when None.
+
+        Raises:
+            ValueError: If the prior is no mixture.
+        """
+        rows = self._rows(data)
+        self._check_positive("draws", draws)
+        found = cluster(self.model_, self._encode(rows), draws=draws, seed=self._seed(seed))
+        return found.frame(rows.index)
 
     def score(
         self,

@@ -219,6 +219,10 @@ class DiffusedVAE(LatentModel):
         for name, decoder in zip(self.diffused, self.decoders, strict=True):
             decoder.measure(x[name][present[name]])  # pyright: ignore[reportCallIssue]
 
+    def end_with(self, batches: Iterable[tuple[Batch, Present]], step: int) -> None:
+        """Let the VAE look at training rows once more; see the base class."""
+        self.vae.end_with(batches, step)
+
     def calibrate(self, name: str, z: Tensor, value: Tensor, mask: Tensor) -> None:
         """Let the VAE's likelihood measure its scale; see the base class."""
         self.vae.calibrate(name, z, value, mask)

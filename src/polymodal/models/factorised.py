@@ -94,7 +94,7 @@ class FactorisedModel(LatentModel):
         super().__init__()
         if min(latent_dim, private_dim, hidden) < 1:
             raise ValueError(
-                "FactorisedModel: sizes must be at least 1, got "
+                "FactorisedModel: latent_dim, private_dim and hidden must be at least 1, got "
                 f"{latent_dim}, {private_dim} and {hidden}."
             )
         if not min(alpha, reconstruction, discrepancy) >= 0 or not 0 < withhold <= 1:

@@ -172,15 +172,15 @@ def _log_ratio(
 
 def _own_private_gap(q: Strata, prior: Diagonal, z: Tensor, layout: LatentLayout) -> Tensor:
     """log q(w_m | x_m) - log p(w_m) of each stratum's own private block, ``(K, S, B)``."""
-    gaps, start = [], layout.shared
-    for m, size in enumerate(layout.private.values()):
-        at, end = start - layout.shared, start + size
-        value = z[:, m, :, start:end]  # (K, B, W_m)
-        posterior = Diagonal(q.loc[m, :, start:end], q.scale[m, :, start:end], q.family)
-        here = Diagonal(prior.loc[at : at + size], prior.scale[at : at + size], prior.family)
-        gaps.append(posterior.log_prob(value) - here.log_prob(value))
-        start = end
-    return torch.stack(gaps, 1)
+    owner, at = layout.owner, torch.arange(layout.shared, layout.dim, device=z.device)
+    value = z[:, owner, :, at].unsqueeze(-1)  # (W, K, B, 1): each dimension in its own stratum
+    loc, scale = (one[owner, :, at][:, None, :, None] for one in (q.loc, q.scale))
+    gap = Diagonal(loc, scale, q.family).log_prob(value)
+    loc, scale = (one[:, None, None, None] for one in (prior.loc, prior.scale))
+    gap = gap - Diagonal(loc, scale, prior.family).log_prob(value)  # (W, K, B)
+    own = owner == torch.arange(q.n_strata, device=z.device).unsqueeze(-1)  # (S, W)
+    own = own[:, :, None, None]
+    return torch.where(own, gap, torch.zeros_like(gap)).sum(1).transpose(0, 1)
 
 
 def _leading(q: Strata, dim: int) -> Strata:

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from polymodal.model import MultimodalVAE
 from polymodal.objectives.pieces import at_step, checked_weight, stratum_kl, weighted_sum
 from polymodal.objectives.schedules import Schedule
-from polymodal.objectives.subsampled import Scores, all_and_single, log_p_within
+from polymodal.objectives.subsampled import all_and_single
 from polymodal.posteriors.fused import FusedPosterior
 from polymodal.typing import Batch, Present, Terms
 
@@ -60,14 +60,12 @@ class DynamicELBO(nn.Module):
         on = encoded.on
         alone = torch.tensor([True, *self.alone], device=on.device).unsqueeze(-1)
         chosen = all_and_single(on) & alone  # (M, 1 + M, B)
-        scored, n_bounds = chosen, chosen.shape[1]
+        n_bounds = chosen.shape[1]
+        others = on
         if self.target is not None:
             others = on.clone()
             others[self.target] = False
             chosen = torch.cat([chosen, others.unsqueeze(1)], 1)
-            asked = torch.zeros_like(on)
-            asked[self.target] = on[self.target] & others.any(0)
-            scored = torch.cat([scored, asked.unsqueeze(1)], 1)
         q = posterior.fuse(encoded, chosen)
         if q.n_strata != 1:
             raise ValueError(f"DynamicELBO needs a posterior with one stratum, got {q.n_strata}.")
@@ -75,19 +73,45 @@ class DynamicELBO(nn.Module):
         z = torch.cat([z[:n_bounds], q.loc[0, n_bounds:]])
         kl = stratum_kl(q, model.prior())[0, :n_bounds]
         kl = torch.where(chosen[:, :n_bounds].any(0), kl, torch.zeros_like(kl))
-        log_p = log_p_within(model, z, x, present, scored)
         parts = {"kl": kl[0].detach(), "kl alone": kl[1:].sum(0).detach()}
+        log_p = self._log_likelihoods(model, z, x, present)
         parts |= {f"-log p({name})": -one[0].detach() for name, one in log_p.items()}
-        loss = at_step(self.alpha, step) * kl.sum(0) - weighted_sum(model, log_p)[:2].sum(0)
+        n_own = {name: 1 + alone for name, alone in zip(model.names, self.alone, strict=True)}
+        bounds = {name: one[: n_own[name]].sum(0) for name, one in log_p.items()}
+        loss = at_step(self.alpha, step) * kl.sum(0) - weighted_sum(model, bounds)
         if self.target is not None:
-            loss = loss - self.supervision * self._supervised(model, log_p, parts, loss)
+            name, at_mean = model.names[self.target], torch.zeros_like(loss)
+            if name in log_p:
+                # Where the target is all that a row has, there is nothing to tell it from.
+                at_mean = torch.where(others.any(0), log_p[name][-1], at_mean)
+            parts["-log p(target at the mean)"] = -at_mean.detach()
+            loss = loss - self.supervision * at_mean
         return Terms(loss, parts)
 
-    def _supervised(
-        self, model: MultimodalVAE, log_p: Scores, parts: dict[str, Tensor], like: Tensor
-    ) -> Tensor:
-        """log p of the target at the mean, ``(B,)``, zero where it is absent or alone."""
-        name = model.names[self.target or 0]
-        at_mean = log_p[name][2] if name in log_p else torch.zeros_like(like)
-        parts["-log p(target at the mean)"] = -at_mean.detach()
-        return at_mean
+    def _log_likelihoods(
+        self, model: MultimodalVAE, z: Tensor, x: Batch, present: Present
+    ) -> dict[str, Tensor]:
+        """log p(x_m | z) of each modality in nats, zero in rows that lack it.
+
+        Arguments:
+            model: The model.
+            z: What all sets say: all that a row has, each modality alone, all but the target,
+                ``(R, B, D)``.
+            x: Values.
+            present: What is there.
+
+        Returns:
+            Name -> ``(R_m, B)``: from all, then from the modality alone if it has an ELBO of its
+            own, then of the target from the others. Each decoder runs once.
+        """
+        alike: dict[tuple[bool, bool], list[int]] = {}
+        for m, name in enumerate(model.names):
+            if name in present:
+                alike.setdefault((self.alone[m], m == self.target), []).append(m)
+        found: dict[str, Tensor] = {}
+        for (alone, target), members in alike.items():
+            sets = [[0] + [1 + m] * alone + [len(z) - 1] * target for m in members]
+            names = [model.names[m] for m in members]
+            own = z[torch.tensor(sets, device=z.device)]
+            found |= model.log_likelihoods(own, x, present, names, each=True)
+        return {name: found[name] for name in model.names if name in found}

@@ -59,14 +59,12 @@ class MutualSupervision(nn.Module):
         prior: VampPrior = model.prior  # pyright: ignore[reportAssignmentType]
         on = presence(model, present)  # (M, B)
         z = q.stratified(self.samples + 1)  # (K + 1, S, B, D)
-        found = model.log_likelihoods(z, x, present)
-        nothing = z.new_zeros(z.shape[:-1])
-        log_p = torch.stack([found.get(name, nothing) for name in model.names])  # (T, K+1, S, B)
-        weight = log_p.new_tensor([model.weights[name] for name in model.names])[:, None, None]
-        said = log_p.logsumexp(1) - math.log(self.samples + 1)  # log q(t|s), (T, S, B)
-        first, log_p = z[0], log_p[:, 0]  # (S, B, D), (T, S, B)
-        ratio = (log_p - said).detach().exp()
         own = torch.eye(len(on), dtype=torch.bool, device=z.device)
+        pairs = own if len(on) == 1 else ~own
+        first = z[0]  # (S, B, D)
+        log_p, said = _log_likelihoods(model, z, x, present, pairs)  # log q(t|s): (T, S, B) each
+        weight = log_p.new_tensor([model.weights[name] for name in model.names])[:, None, None]
+        ratio = (log_p - said).detach().exp()
         conditional = q.stratum_log_prob(first)  # log p(z|t), (T, S, B)
         posterior = conditional[own]  # log q(z|s), (S, B)
         reconstruction = (weight * log_p)[own]
@@ -75,7 +73,6 @@ class MutualSupervision(nn.Module):
         pseudo = prior.log_prob_of_each(first)  # (T, S, B)
         alone = reconstruction + pseudo - posterior
         each = torch.where(on.unsqueeze(1), paired, alone)
-        pairs = own if len(on) == 1 else ~own
         share = _shares(pairs, on, each.dtype)
         loss = -(share * each).sum((0, 1))
         parts = {
@@ -84,6 +81,39 @@ class MutualSupervision(nn.Module):
         parts["-log q(t|s)"] = -(share * torch.where(on.unsqueeze(1), said, 0.0)).sum((0, 1))
         parts = {name: value.detach() for name, value in parts.items()}
         return Terms(loss + _fit_of_pseudo_inputs(prior, first, on), parts)
+
+
+def _log_likelihoods(
+    model: MultimodalVAE, z: Tensor, x: Batch, present: Present, pairs: Tensor
+) -> tuple[Tensor, Tensor]:
+    """log p(t | z_s) at the first draw, and of its mean over all draws, ``(T, S, B)`` each.
+
+    Arguments:
+        model: The model.
+        z: Draws of every encoder s, ``(K + 1, S, B, D)``.
+        x: Values.
+        present: What is there.
+        pairs: Which t are averaged over the draws of which s, bool ``(T, S)``, of each t as many;
+            of the others the first draw alone is decoded, and stands for the mean.
+    """
+    samples, n = len(z), len(pairs)
+    partners = pairs.nonzero()[:, 1].reshape(n, -1)
+    own = z[:, partners].movedim(1, 0).flatten(1, 2)  # (T, (K + 1) P, B, D)
+    single = (~pairs).nonzero()[:, 1].reshape(n, -1)
+    own = torch.cat([own, z[0, single]], 1)
+    named = [t for t, name in enumerate(model.names) if name in present]
+    found = model.log_likelihoods(own[named], x, present, each=True).together
+    log_p = found.new_zeros(n, *found.shape[1:])
+    log_p[named] = found
+    averaged, alone = log_p.split([own.shape[1] - single.shape[1], single.shape[1]], 1)
+    averaged = averaged.unflatten(1, (samples, -1))  # (T, K + 1, P, B)
+    mean = averaged.logsumexp(1) - math.log(samples)
+    each = []
+    for of_pairs in (averaged[:, 0], mean):
+        laid = of_pairs.new_zeros(*pairs.shape, of_pairs.shape[-1])
+        laid[pairs], laid[~pairs] = of_pairs.flatten(0, 1), alone.flatten(0, 1)
+        each.append(laid)
+    return each[0], each[1]
 
 
 def _shares(pairs: Tensor, on: Tensor, dtype: torch.dtype) -> Tensor:

@@ -13,6 +13,8 @@ from polymodal.priors.standard import StandardPrior
 from polymodal.recipes.build import fused_vae
 from polymodal.recipes.registry import recipe
 
+MAX_STRATA = 1023
+
 
 @recipe(
     paper="Multimodal Variational Autoencoder: a Barycentric View",
@@ -36,10 +38,15 @@ def barycentre(
     private_dim: int = 0,
     subsets: bool = True,
     beta: float | Schedule = 1.0,
-    max_strata: int = 1023,
+    max_strata: int = MAX_STRATA,
 ) -> MultimodalVAE:
     """Barycentres of experts, which average locations and scales; mixed over all subsets."""
     mixture = MixtureOfBarycentres(max_strata)
+    if not subsets and max_strata != MAX_STRATA:
+        raise ValueError(
+            f"barycentre: max_strata={max_strata} plays no part with subsets=False, where there "
+            "is one stratum; leave one of the two out."
+        )
     return fused_vae(
         modalities,
         mixture if subsets else WassersteinBarycentre(),

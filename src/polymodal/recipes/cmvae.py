@@ -7,15 +7,16 @@ from typing import Literal
 
 from polymodal.distributions.diagonal import Family
 from polymodal.fusion.moe import MixtureOfExperts
-from polymodal.model import LatentModel, Modality
-from polymodal.models.diffused import DiffusedVAE, can_be_diffused
+from polymodal.model import LatentModel, Modality, MultimodalVAE
+from polymodal.models.clustered import ClusteredVAE
+from polymodal.models.diffused import DiffusedVAE
 from polymodal.objectives.auxiliary import AuxiliaryBound
 from polymodal.objectives.schedules import Schedule
 from polymodal.posteriors.fused import FusedPosterior
 from polymodal.priors.auxiliary import AuxiliaryPrior
 from polymodal.priors.blocks import BlockPrior
 from polymodal.priors.mixture import MixturePrior
-from polymodal.recipes.build import fused_vae, layout_of
+from polymodal.recipes.build import heads_of, layout_of
 from polymodal.recipes.registry import recipe
 
 
@@ -35,6 +36,7 @@ from polymodal.recipes.registry import recipe
         FusedPosterior,
         BlockPrior,
         MixturePrior,
+        ClusteredVAE,
         DiffusedVAE,
     ),
     differs=(
@@ -42,6 +44,9 @@ from polymodal.recipes.registry import recipe
         "is log p(z); it is computed as that.",
         "Diffusion decoders, for images and vectors, are trained where diffusion=True: then the "
         "second half of the epochs is theirs. They have 100 steps (DiffuseVAE: 1,000).",
+        "Clusters that no row uses are pruned when training ends, as the paper does, for all that "
+        "is asked afterwards; prune=False keeps them. Of several modalities' assignments the mean "
+        "decides (the release: the mode).",
         "Components are normal by default (the release: Laplace).",
         "beta is 1 (the release: 2.5 on PolyMNIST), because likelihoods here learn their scale.",
         "What differs for mmvaeplus differs here as well: gradient, heads, absent modalities.",
@@ -59,6 +64,7 @@ def cmvae(
     beta: float | Schedule = 1.0,
     estimator: Literal["dreg", "iwae"] = "dreg",
     family: Family = "normal",
+    prune: bool = True,
     diffusion: bool = False,
 ) -> LatentModel:
     """MMVAE+ whose shared latent has a mixture prior, one component a cluster."""
@@ -67,15 +73,19 @@ def cmvae(
     mixture = MixturePrior(
         latent_dim, clusters, family, learn_scales=learn_scales, learn_weights=learn_weights
     )
-    vae = fused_vae(
-        modalities,
+    posterior = FusedPosterior(
+        [modality.name for modality in modalities],
+        [modality.encoder for modality in modalities],
+        heads_of(modalities, layout, family, "softmax" if family == "laplace" else "softplus"),
         MixtureOfExperts(),
-        AuxiliaryBound(auxiliary, samples, beta, estimator),
-        latent_dim=latent_dim,
-        private_dim=private_dim,
-        family=family,
-        scale_rule="softmax" if family == "laplace" else "softplus",
-        prior=BlockPrior(mixture, layout.private_dim, family),
+        layout,
     )
-    wanted = diffusion and any(can_be_diffused(m.likelihood) for m in modalities)
-    return DiffusedVAE(vae) if wanted else vae
+    kind = ClusteredVAE if prune else MultimodalVAE
+    vae = kind(
+        modalities,
+        layout,
+        posterior,
+        BlockPrior(mixture, layout.private_dim, family),
+        AuxiliaryBound(auxiliary, samples, beta, estimator),
+    )
+    return DiffusedVAE(vae) if diffusion else vae

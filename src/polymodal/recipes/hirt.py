@@ -15,6 +15,8 @@ from polymodal.priors.standard import StandardPrior
 from polymodal.recipes.build import layout_of
 from polymodal.recipes.registry import recipe
 
+COMPONENTS = 50
+
 
 @recipe(
     paper="Learning multi-modal generative models with permutation-invariant encoders and "
@@ -40,12 +42,17 @@ def hirt(
     aggregation: Aggregation = "attention",
     width: int = 64,
     prior: Literal["standard", "mixture"] = "standard",
-    components: int = 50,
+    components: int = COMPONENTS,
     beta: float | Schedule = 1.0,
 ) -> MultimodalVAE:
     """Set encoder over what is there; learns a random part and the rest given that part."""
     if prior not in ("standard", "mixture"):
         raise ValueError(f"hirt: prior must be 'standard' or 'mixture', got {prior!r}.")
+    if prior == "standard" and components != COMPONENTS:
+        raise ValueError(
+            f"hirt: components={components} plays no part with the standard prior; add "
+            "prior='mixture'."
+        )
     layout = layout_of(modalities, latent_dim, private_dim)
     posterior = SetPosterior(
         [modality.name for modality in modalities],

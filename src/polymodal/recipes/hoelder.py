@@ -53,6 +53,11 @@ def hoelder(
     divergence: Literal["mixture", "convex"] = "mixture",
 ) -> MultimodalVAE:
     """Exact Hölder pool of order 1/2: a mixture of experts and of their pairwise products."""
+    if moments and divergence != "mixture":
+        raise ValueError(
+            f"hoelder: divergence={divergence!r} plays no part with moments=True, where the "
+            "posterior is one Gaussian; leave one of the two out."
+        )
     layout = layout_of(modalities, latent_dim, private_dim)
     auxiliary = AuxiliaryPrior(list(layout.private.values()))
     of_mixture = ComponentELBO(beta, divergence=divergence, auxiliary=auxiliary)

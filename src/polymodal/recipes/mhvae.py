@@ -31,6 +31,9 @@ from polymodal.recipes.registry import recipe
         "The divergence of a level is in closed form given the levels above; the code estimates "
         "it from one draw.",
         "Rows may lack modalities.",
+        "Another model of the same name (Vasco, Melo and Paiva 2020, https://arxiv.org/abs/"
+        "2006.02991: a core latent over a latent a modality) is not this one; its "
+        "model of that shape is the recipe nexus.",
     ),
 )
 def mhvae(

@@ -23,6 +23,8 @@ from polymodal.recipes.registry import recipe
     "q = 1/(2^M-1) sum_S prod_{m in S} q_m",
     parts=(MixtureOfProducts, ELBO, FusedPosterior, StandardPrior),
     differs=(
+        "The product of all modalities has N(0, I) as one more factor, as in the released code, "
+        "which the equation does not show; the products of smaller sets have none.",
         "The released code picks a row's component by its place in the batch; here it is drawn.",
         "Its likelihood estimate reduces the wrong axis and mixes rows; here it does not.",
         "A modality that is absent removes the subsets that hold it, row by row.",

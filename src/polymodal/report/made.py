@@ -19,7 +19,8 @@ _PACKAGES = ("torch", "numpy", "pandas", "pyarrow")
 def describe_making(model: MultimodalModel, commands: Sequence[str]) -> dict[str, Any]:
     """What the last section shows."""
     entry = get_recipe(model.recipe)
-    settings = {**entry.settings, **model.get_params(deep=False)}
+    given = {n: value for n, value in model.get_params(deep=False).items() if value is not None}
+    settings = {**entry.settings, **given}
     chosen = settings.pop("settings", None) or {}
     if isinstance(chosen, Mapping):
         settings.update(chosen)

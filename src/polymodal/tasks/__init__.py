@@ -1,6 +1,8 @@
 """Tasks: what a user asks; model + data -> a typed result."""
 
 from polymodal.tasks.attribute import attribute as attribute
+from polymodal.tasks.cluster import Clusters as Clusters
+from polymodal.tasks.cluster import cluster as cluster
 from polymodal.tasks.generate import embed as embed
 from polymodal.tasks.generate import generate as generate
 from polymodal.tasks.impute import Imputed as Imputed

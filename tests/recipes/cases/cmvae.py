@@ -16,5 +16,6 @@ OTHER: dict = {
     "beta": 0.5,
     "estimator": "iwae",
     "family": "laplace",
+    "prune": False,
     "diffusion": True,
 }
