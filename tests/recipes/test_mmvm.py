@@ -10,6 +10,7 @@ from torch.distributions import Independent, Normal, kl_divergence
 from polymodal.fusion import Experts, MixtureOfExperts
 from polymodal.latent import LatentLayout
 from polymodal.objectives.experts_prior import mixture_kl, pairwise_kl
+from polymodal.networks.side_by_side import Answers
 from polymodal.posteriors.fused import Encoded
 from polymodal.posteriors.separate import SeparatePosterior
 from polymodal.random import seeded
@@ -90,7 +91,7 @@ def test_equal_experts_are_no_distance_apart() -> None:
 
 def test_those_who_are_there_speak_for_themselves_and_for_the_absent() -> None:
     given = experts(dim=2)
-    encoded = Encoded(given, given.loc[0, :, :0], given.scale[0, :, :0], ())
+    encoded = Encoded(given, given.loc[0, :, :0], given.scale[0, :, :0], Answers(()))
     q = posterior(dim=2).fuse(encoded)
     z = q.loc.unflatten(-1, (3, 2))  # (S, B, M, D)
     for s in range(3):

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from polymodal.distributions.strata import Strata
 from polymodal.fusion.poe import ProductOfExperts
 from polymodal.latent import LatentLayout
-from polymodal.networks.side_by_side import SideBySide
+from polymodal.networks.side_by_side import Answers, SideBySide
 from polymodal.posteriors.fused import Encoded, FusedPosterior
 from polymodal.posteriors.heads import ExpertHead
 from polymodal.typing import Batch, Present
@@ -76,12 +76,15 @@ class JointPosterior(FusedPosterior):
     def encode(self, x: Batch, present: Present) -> Encoded:
         """Run each encoder once; the features kept are those that the joint network reads."""
         encoded = super().encode(x, present)
-        read = self._read(encoded.features, encoded.together)
-        return replace(encoded, features=read.each, together=read.together)
+        together = encoded.answers.together
+        read = None if together is None else self._read.whole(together)
+        if read is not None:
+            return replace(encoded, answers=Answers(None, read))
+        return replace(encoded, answers=self._read(encoded.features))
 
     def joint(self, encoded: Encoded, on: Tensor) -> Strata:
         """The joint network's posterior given the modalities ``on``, bool ``(M, ..., B)``."""
-        features = encoded.together
+        features = encoded.answers.together
         features = torch.stack(tuple(encoded.features)) if features is None else features
         extra = on.ndim - 2
         features = features.reshape(len(on), *(1,) * extra, *features.shape[1:])
