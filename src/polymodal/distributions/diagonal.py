@@ -36,8 +36,10 @@ def diagonal_log_prob(z: Tensor, loc: Tensor, scale: Tensor, family: Family) -> 
     """Log density in nats, summed over the last axis; the arguments broadcast."""
     if family == "normal":
         quadratic = ((z - loc) / scale).square().sum(-1)
-        return -0.5 * quadratic - scale.log().sum(-1) - z.shape[-1] * _HALF_LOG_2PI
-    return -((z - loc) / scale).abs().sum(-1) - scale.log().sum(-1) - z.shape[-1] * _LOG_2
+        norm = scale.log().sum(-1) + z.shape[-1] * _HALF_LOG_2PI
+        return torch.sub(-norm, quadratic, alpha=0.5)
+    norm = scale.log().sum(-1) + z.shape[-1] * _LOG_2
+    return -norm - ((z - loc) / scale).abs().sum(-1)
 
 
 def diagonal_kl(
@@ -53,8 +55,8 @@ def diagonal_kl(
     """
     ratio = scale / other_scale
     if family == "normal":
-        gap = ((loc - other_loc) / other_scale).square()
-        return 0.5 * (ratio.square() + gap - 1) - ratio.log()
+        gap = (loc - other_loc) / other_scale
+        return 0.5 * torch.addcmul(ratio.square() - 1, gap, gap) - ratio.log()
     gap = (loc - other_loc).abs()
     return ratio * torch.exp(-gap / scale) + gap / other_scale - 1 - ratio.log()
 
@@ -65,7 +67,7 @@ def standard_kl(loc: Tensor, scale: Tensor, family: Family) -> Tensor:
     What ``diagonal_kl`` gives, without its passes over zeros and ones.
     """
     if family == "normal":
-        return 0.5 * (scale.square() + loc.square() - 1) - scale.log()
+        return 0.5 * torch.addcmul(scale.square() - 1, loc, loc) - scale.log()
     gap = loc.abs()
     return scale * torch.exp(-gap / scale) + gap - 1 - scale.log()
 
@@ -98,7 +100,9 @@ class Diagonal(Distribution):
     ) -> None:
         if family not in FAMILIES:
             raise ValueError(f"family must be one of {', '.join(FAMILIES)}, got {family!r}.")
-        self.loc, self.scale = torch.broadcast_tensors(loc, scale)
+        if loc.shape != scale.shape:
+            loc, scale = torch.broadcast_tensors(loc, scale)
+        self.loc, self.scale = loc, scale
         self.family: Family = family
         self.is_standard = is_standard
         super().__init__(self.loc.shape[:-1], self.loc.shape[-1:], validate_args=False)
@@ -127,7 +131,7 @@ class Diagonal(Distribution):
     def rsample(self, sample_shape: torch.Size | tuple[int, ...] = ()) -> Tensor:
         """Draw with gradient to location and scale, ``(*sample_shape, ..., D)``."""
         loc = self.loc.expand(*sample_shape, *self.loc.shape)
-        return loc + self.scale * standard_draw(loc, self.family)
+        return torch.addcmul(loc, self.scale, standard_draw(loc, self.family))
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Log density of ``value (..., D)`` in nats, ``(...)``."""

@@ -114,8 +114,9 @@ class Strata(Distribution):
 
     def stratified(self, n_samples: int) -> Tensor:
         """Draw ``n_samples`` from every stratum, with gradient: ``(K, S, ..., B, D)``."""
-        loc = self.loc.expand(n_samples, *self.loc.shape)
-        return loc + self.scale * standard_draw(loc, self.family)
+        one = self.loc.unsqueeze(0)
+        loc = one if n_samples == 1 else one.expand(n_samples, *self.loc.shape)
+        return torch.addcmul(loc, self.scale, standard_draw(loc, self.family))
 
     def proportional(self, n_samples: int) -> Tensor:
         """Which stratum each of ``n_samples`` draws comes from, int64 ``(K, ..., B)``.

@@ -111,6 +111,9 @@ class SideBySide(Stacking):
     ) -> None:
         self._networks = networks
         self._part = part
+        self._held: list[dict[str, nn.Module | None]] = []
+        self._seen: list[nn.Module | None] = []
+        self._parts: list[nn.Module] = []
         self._layers: list[list[nn.Module]] = []
         self._groups: list[_Group] = []
 
@@ -168,11 +171,14 @@ class SideBySide(Stacking):
 
     def _plan(self) -> list[nn.Module]:
         """Group the networks by structure, anew only when a layer was replaced."""
-        parts = [self._part(network) for network in self._networks]
-        layers = [_layers_of(part) for part in parts]
-        if layers == self._layers:
-            return parts
-        self._layers = layers
+        held = [one for modules in self._held for one in modules.values()]
+        if held and held == self._seen:
+            return self._parts
+        self._parts = parts = [self._part(network) for network in self._networks]
+        # To look into the dictionaries of modules is the quickest way to see one replaced.
+        self._held = [one._modules for one in (self._networks, *self._networks, *parts)]
+        self._seen = [one for modules in self._held for one in modules.values()]
+        self._layers = layers = [_layers_of(part) for part in parts]
         alike: dict[tuple[object, ...], list[int]] = {}
         for i, part in enumerate(parts):
             signature = signature_of(part)

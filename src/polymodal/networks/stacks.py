@@ -26,6 +26,7 @@ class Stack:
     def __init__(self, owners: Sequence[nn.Module], name: str) -> None:
         self._owners, self._name = tuple(owners), name
         self.leaf: nn.Parameter | None = None
+        self._joined: list[nn.Parameter] = []
 
     def __deepcopy__(self, memo: dict[int, object]) -> Stack:
         # A copied parameter is no view of a copied leaf.
@@ -33,8 +34,8 @@ class Stack:
 
     @property
     def members(self) -> list[nn.Parameter]:
-        """The parameters."""
-        return [getattr(owner, self._name) for owner in self._owners]
+        """The parameters; those that are joined, while they are."""
+        return self._joined or [getattr(owner, self._name) for owner in self._owners]
 
     def __call__(self) -> Tensor:
         """All of them, ``(M, ...)``, with gradient."""
@@ -60,9 +61,11 @@ class Stack:
     @torch.no_grad()
     def join(self) -> nn.Parameter:
         """Hold the numbers in one leaf, which is returned."""
-        self.leaf = nn.Parameter(torch.stack(self.members))
-        for member, row in zip(self.members, self.leaf.data.unbind(0), strict=True):
+        members = self.members
+        self.leaf = nn.Parameter(torch.stack(members))
+        for member, row in zip(members, self.leaf.data.unbind(0), strict=True):
             member.data = row
+        self._joined = members
         return self.leaf
 
     @torch.no_grad()
@@ -73,12 +76,12 @@ class Stack:
         self.spread()
         for member in self.members:
             member.data = member.data.clone()
-        self.leaf = None
+        self.leaf, self._joined = None, []
 
     @torch.no_grad()
     def collect(self) -> None:
         """Bring gradients that reached single parameters (a hook made one run alone) to the leaf."""
-        if self.leaf is None or all(one.grad is None for one in self.members):
+        if self.leaf is None or not any([one.grad is not None for one in self._joined]):
             return
         own = torch.stack(
             [torch.zeros_like(one) if one.grad is None else one.grad for one in self.members]

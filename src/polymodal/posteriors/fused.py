@@ -118,18 +118,20 @@ class FusedPosterior(nn.Module):
             for m, feature in with_cells.items():
                 each[m] = feature
             features = Answers(each)
-        return self._stack(on, features)
+        return self._stack(on, features, complete=complete)
 
-    def _stack(self, on: Tensor, features: Answers) -> Encoded:
+    def _stack(self, on: Tensor, features: Answers, *, complete: bool) -> Encoded:
         """Ask the heads; a modality without features stands as a standard expert."""
         head, blocks = self._common_head(), []
         if head is not None:
             raw = None if features.together is None else self._raw.whole(features.together)
             if raw is not None:
-                return self._encoded(on, head.read(raw), features)
+                return self._encoded(on, head.read(raw), features, complete=complete)
             raw = self._raw(features.each)
             if raw.together is not None:
-                return self._encoded(on, head.read(raw.together), features)
+                return self._encoded(
+                    on, head.read(raw.together), features, complete=complete
+                )
             blocks = [None if one is None else head.read(one) for one in raw.each]
         else:
             for own, feature in zip(self.heads, features.each, strict=True):
@@ -150,19 +152,23 @@ class FusedPosterior(nn.Module):
             private_locs.append(loc[:, shared:])
             private_scales.append(scale[:, shared:])
         family: Family = some.family
-        experts = Experts(torch.stack(locs), torch.stack(scales), on, family)
+        experts = Experts(torch.stack(locs), torch.stack(scales), on, family, complete)
         return Encoded(
             experts, torch.cat(private_locs, -1), torch.cat(private_scales, -1), Answers(kept)
         )
 
-    def _encoded(self, on: Tensor, block: Diagonal, features: Answers) -> Encoded:
+    def _encoded(
+        self, on: Tensor, block: Diagonal, features: Answers, *, complete: bool
+    ) -> Encoded:
         """What all heads said in one tensor, ``(M, B, shared + private)``."""
         shared, n_rows = self.layout.shared, on.shape[1]
         if self.layout.private_dim == 0:
             none = block.loc.new_empty(n_rows, 0)
-            experts = Experts(block.loc, block.scale, on, block.family)
+            experts = Experts(block.loc, block.scale, on, block.family, complete)
             return Encoded(experts, none, none, features)
-        experts = Experts(block.loc[..., :shared], block.scale[..., :shared], on, block.family)
+        experts = Experts(
+            block.loc[..., :shared], block.scale[..., :shared], on, block.family, complete
+        )
         private_loc, private_scale = (
             one[..., shared:].transpose(0, 1).reshape(n_rows, -1)
             for one in (block.loc, block.scale)

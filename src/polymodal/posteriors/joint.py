@@ -88,17 +88,22 @@ class JointPosterior(FusedPosterior):
         features = torch.stack(tuple(encoded.features)) if features is None else features
         extra = on.ndim - 2
         features = features.reshape(len(on), *(1,) * extra, *features.shape[1:])
-        read = torch.where(on.unsqueeze(-1), features, torch.zeros_like(features))
+        read = features
+        if not (encoded.experts.complete and on is encoded.on):
+            read = torch.where(on.unsqueeze(-1), features, torch.zeros_like(features))
         told = on.movedim(0, -1).to(read.dtype)
         q = self.joint_head(self.body(torch.cat([read.movedim(0, -2).flatten(-2), told], -1)))
         zeros = q.loc.new_zeros((1, *q.loc.shape[:-1]))
-        return self.with_private(encoded, Strata(q.loc[None], q.scale[None], zeros), on)
+        one = Strata(q.loc.unsqueeze(0), q.scale.unsqueeze(0), zeros)
+        return self.with_private(encoded, one, on)
 
     def fuse(self, encoded: Encoded, on: Tensor | None = None) -> Strata:
         """The joint network where enough are present for it, else the unimodal posterior."""
         here = encoded.on if on is None else on
-        several = here.sum(0) >= self.least
         joint = self.joint(encoded, here)
+        if on is None and encoded.experts.complete and len(here) >= self.least:
+            return joint
+        several = here.sum(0) >= self.least
         if bool(several.all()):
             return joint
         alone = super().fuse(encoded, here)
