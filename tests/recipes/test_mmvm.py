@@ -9,8 +9,8 @@ from torch.distributions import Independent, Normal, kl_divergence
 
 from polymodal.fusion import Experts, MixtureOfExperts
 from polymodal.latent import LatentLayout
-from polymodal.objectives.experts_prior import mixture_kl, pairwise_kl
 from polymodal.networks.side_by_side import Answers
+from polymodal.objectives.experts_prior import mixture_kl, pairwise_kl
 from polymodal.posteriors.fused import Encoded
 from polymodal.posteriors.separate import SeparatePosterior
 from polymodal.random import seeded

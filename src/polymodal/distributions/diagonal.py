@@ -53,11 +53,12 @@ def diagonal_kl(
         \mathrm{KL}(L_1 \| L_2) &= \log\tfrac{s_2}{s_1}
             + \tfrac{s_1 e^{-|\mu_1 - \mu_2| / s_1} + |\mu_1 - \mu_2|}{s_2} - 1
     """
-    ratio = scale / other_scale
     if family == "normal":
-        gap = (loc - other_loc) / other_scale
+        # A product has a cheaper gradient than a quotient.
+        inverse = other_scale.reciprocal()
+        ratio, gap = scale * inverse, (loc - other_loc) * inverse
         return 0.5 * torch.addcmul(ratio.square() - 1, gap, gap) - ratio.log()
-    gap = (loc - other_loc).abs()
+    ratio, gap = scale / other_scale, (loc - other_loc).abs()
     return ratio * torch.exp(-gap / scale) + gap / other_scale - 1 - ratio.log()
 
 

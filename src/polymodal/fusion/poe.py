@@ -64,7 +64,9 @@ class ProductOfExperts(Fusion):
             member = sets.movedim(0, -1).to(experts.loc.dtype)  # (..., M)
             precision = experts.scale.square().reciprocal()
             both = torch.stack([precision, precision * experts.loc], 1).flatten(1)
-            total, weighted = (member @ both).unflatten(-1, (2, *experts.loc.shape[-2:])).unbind(-3)
+            total, weighted = (
+                (member @ both).unflatten(-1, (2, *experts.loc.shape[-2:])).unbind(-3)
+            )
         else:
             each, pull = precisions(experts)  # (M, ..., B, D)
             total, weighted = each.sum(0), pull.sum(0)

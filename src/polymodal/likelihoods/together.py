@@ -71,7 +71,7 @@ class ScoredTogether(Stacking):
         return [] if self._raw is None else [self._raw]
 
     def __call__(
-        self, parameters: Tensor, values: Sequence[Tensor], masks: Sequence[Tensor]
+        self, parameters: Tensor, values: list[Tensor], masks: list[Tensor]
     ) -> Tensor | None:
         """The log-likelihoods of all modalities in nats; None if they must be scored one by one.
 

@@ -13,7 +13,7 @@ draws are others, of the same law.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -111,7 +111,7 @@ class SideBySide(Stacking):
     ) -> None:
         self._networks = networks
         self._part = part
-        self._held: list[dict[str, nn.Module | None]] = []
+        self._held: list[Mapping[str, nn.Module | None]] = []
         self._seen: list[nn.Module | None] = []
         self._parts: list[nn.Module] = []
         self._layers: list[list[nn.Module]] = []
@@ -178,7 +178,7 @@ class SideBySide(Stacking):
         # To look into the dictionaries of modules is the quickest way to see one replaced.
         self._held = [one._modules for one in (self._networks, *self._networks, *parts)]
         self._seen = [one for modules in self._held for one in modules.values()]
-        self._layers = layers = [_layers_of(part) for part in parts]
+        self._layers = [_layers_of(part) for part in parts]
         alike: dict[tuple[object, ...], list[int]] = {}
         for i, part in enumerate(parts):
             signature = signature_of(part)
@@ -281,7 +281,9 @@ def _run(layer: _Layer, x: Tensor) -> Tensor:
         return _scaled(layer, functional.layer_norm(x, first.normalized_shape, eps=first.eps))
     if isinstance(first, nn.Dropout):
         return functional.dropout(x, first.p, first.training)
-    return x.reshape(*x.shape[:2], *first.shape)  # Reshape, the last of the known
+    if isinstance(first, Reshape):
+        return x.reshape(*x.shape[:2], *first.shape)
+    raise TypeError(f"{type(first).__name__} does not run side by side.")
 
 
 def _scaled(layer: _Layer, x: Tensor) -> Tensor:

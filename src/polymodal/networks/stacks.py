@@ -26,14 +26,14 @@ class Stack:
     def __init__(self, owners: Sequence[nn.Module], name: str) -> None:
         self._owners, self._name = tuple(owners), name
         self.leaf: nn.Parameter | None = None
-        self._joined: list[nn.Parameter] = []
+        self._joined: list[Tensor] = []
 
     def __deepcopy__(self, memo: dict[int, object]) -> Stack:
         # A copied parameter is no view of a copied leaf.
         return Stack(copy.deepcopy(self._owners, memo), self._name)
 
     @property
-    def members(self) -> list[nn.Parameter]:
+    def members(self) -> list[Tensor]:
         """The parameters; those that are joined, while they are."""
         return self._joined or [getattr(owner, self._name) for owner in self._owners]
 
@@ -80,7 +80,7 @@ class Stack:
 
     @torch.no_grad()
     def collect(self) -> None:
-        """Bring gradients that reached single parameters (a hook made one run alone) to the leaf."""
+        """Bring to the leaf what reached single parameters, as when a hook made one run alone."""
         if self.leaf is None or not any([one.grad is not None for one in self._joined]):
             return
         own = torch.stack(
@@ -107,7 +107,7 @@ class Stacking:
 
 def stacks_of(model: nn.Module) -> Iterator[Stack]:
     """All stacks that a model reads; of those that share a parameter the first only."""
-    seen: set[nn.Parameter] = set()
+    seen: set[Tensor] = set()
     for module in model.modules():
         for part in vars(module).values():
             for stack in part.stacks() if isinstance(part, Stacking) else ():

@@ -136,9 +136,7 @@ class SubsampledELBO(nn.Module):
             kl = torch.where(chosen.any(0), kl, torch.zeros_like(kl))
         loss = at_step(self.beta, step) * kl.sum(0)
         parts = {"kl": kl[0].detach(), "kl of subsets": kl[1:].sum(0).detach()}
-        log_p = log_p_within(
-            model, z, x, present, chosen, complete=complete and not self.subsets
-        )
+        log_p = log_p_within(model, z, x, present, chosen, complete=complete and not self.subsets)
         loss = loss - weighted_sum(model, log_p).sum(0)
         of_all = -log_p.together[:, 0].detach()
         parts |= {

@@ -70,7 +70,9 @@ class TotalCorrelation(nn.Module):
         to_prior, private = split_kl(q, model.prior(), shared)
         divergence = self.alpha / count * backward + (1 - self.alpha) * to_prior + private
         share = (count - self.alpha) / count
-        loss = at_step(self.beta, step) * divergence - share * weighted_sum(model, log_p).squeeze(0)
+        loss = at_step(self.beta, step) * divergence - share * weighted_sum(model, log_p).squeeze(
+            0
+        )
         parts = {
             **reconstruction_parts(log_p, z.new_ones(1)),
             "kl to experts": backward.detach(),

@@ -129,9 +129,7 @@ class FusedPosterior(nn.Module):
                 return self._encoded(on, head.read(raw), features, complete=complete)
             raw = self._raw(features.each)
             if raw.together is not None:
-                return self._encoded(
-                    on, head.read(raw.together), features, complete=complete
-                )
+                return self._encoded(on, head.read(raw.together), features, complete=complete)
             blocks = [None if one is None else head.read(one) for one in raw.each]
         else:
             for own, feature in zip(self.heads, features.each, strict=True):
@@ -143,7 +141,8 @@ class FusedPosterior(nn.Module):
             if block is None:
                 size = self.layout.dim_of(name)
                 loc, scale = some.loc.new_zeros(n_rows, size), some.loc.new_ones(n_rows, size)
-                kept.append(some.loc.new_zeros(n_rows, self.encoders[m].out_features))
+                width = int(self.encoders[m].out_features)  # pyright: ignore[reportArgumentType]
+                kept.append(some.loc.new_zeros(n_rows, width))
             else:
                 loc, scale = block.loc, block.scale
                 kept.append(features.each[m])

@@ -92,7 +92,7 @@ class JointPosterior(FusedPosterior):
         if not (encoded.experts.complete and on is encoded.on):
             read = torch.where(on.unsqueeze(-1), features, torch.zeros_like(features))
         told = on.movedim(0, -1).to(read.dtype)
-        q = self.joint_head(self.body(torch.cat([read.movedim(0, -2).flatten(-2), told], -1)))
+        q = self.joint_head(self.body(torch.cat([*read.unbind(0), told], -1)))
         zeros = q.loc.new_zeros((1, *q.loc.shape[:-1]))
         one = Strata(q.loc.unsqueeze(0), q.scale.unsqueeze(0), zeros)
         return self.with_private(encoded, one, on)

@@ -50,6 +50,16 @@ class _Leaf:
     moments: tuple[Tensor, ...] = ()
 
 
+@dataclass(frozen=True)
+class _Batch:
+    """Leaves of one type and device, as the kernel takes them."""
+
+    tensors: list[Tensor]
+    means: list[Tensor]
+    squares: list[Tensor]
+    steps: list[Tensor]
+
+
 class Adam:
     """Adam, or AdamW where there is weight decay, by torch's fused kernels.
 
@@ -73,7 +83,7 @@ class Adam:
         self._rate, self._decay = settings.learning_rate, settings.weight_decay
         self._leaves = [_Leaf(one, (i,)) for i, one in enumerate(self._parameters)]
         self._moved: list[_Leaf] = []
-        self._batches: list[list[_Leaf]] = []
+        self._batches: list[_Batch] = []
 
     @property
     def leaves(self) -> list[nn.Parameter]:
@@ -84,7 +94,7 @@ class Adam:
         """Join those stacks whose parameters all learn and have one history; part all others."""
         held = self.tensors()
         self.part()
-        number = {one: i for i, one in enumerate(self._parameters)}
+        number: dict[Tensor, int] = {one: i for i, one in enumerate(self._parameters)}
         leaves = dict(enumerate(self._leaves))
         for stack in stacks:
             numbers = tuple(number[one] for one in stack.members if one in number)
@@ -136,15 +146,15 @@ class Adam:
             self._moved, self._batches = moved, _alike(moved)
         kernel = torch._fused_adamw_ if self._decay else torch._fused_adam_
         for batch in self._batches:
-            steps = [leaf.step for leaf in batch]
-            torch._foreach_add_(steps, 1)
+            torch._foreach_add_(batch.steps, 1)
+            grads = [one.grad for one in batch.tensors if one.grad is not None]
             kernel(
-                [leaf.tensor for leaf in batch],
-                [leaf.tensor.grad for leaf in batch],
-                [leaf.moments[0] for leaf in batch],
-                [leaf.moments[1] for leaf in batch],
+                batch.tensors,
+                grads,
+                batch.means,
+                batch.squares,
                 [],
-                steps,
+                batch.steps,
                 lr=self._rate if rate is None else rate,
                 beta1=0.9,
                 beta2=0.999,
@@ -162,7 +172,11 @@ class Adam:
                 continue
             for place, i in enumerate(leaf.numbers):
                 own = leaf.moments if leaf.stack is None else [one[place] for one in leaf.moments]
-                state |= {f"{i}.step": leaf.step, f"{i}.exp_avg": own[0], f"{i}.exp_avg_sq": own[1]}
+                state |= {
+                    f"{i}.step": leaf.step,
+                    f"{i}.exp_avg": own[0],
+                    f"{i}.exp_avg_sq": own[1],
+                }
         return state
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
@@ -178,7 +192,9 @@ class Adam:
                 raise ValueError(f"the optimiser has no parameter {number!r}")
             shape = self._parameters[int(number)].shape
             if value.ndim and value.shape != shape:
-                raise ValueError(f"{name} has shape {tuple(value.shape)}, the weight {tuple(shape)}")
+                raise ValueError(
+                    f"{name} has shape {tuple(value.shape)}, the weight {tuple(shape)}"
+                )
             state.setdefault(int(number), {})[key] = value
         for leaf in self._leaves:
             slots = [state[i] for i in leaf.numbers if i in state]
@@ -196,15 +212,19 @@ class Adam:
         self._moved = []
 
 
-def _alike(leaves: list[_Leaf]) -> list[list[_Leaf]]:
+def _alike(leaves: list[_Leaf]) -> list[_Batch]:
     """The leaves by type and device, with a state for those that begin to move."""
-    batches: dict[tuple[torch.dtype, torch.device], list[_Leaf]] = {}
+    batches: dict[tuple[torch.dtype, torch.device], _Batch] = {}
     for leaf in leaves:
         held = leaf.tensor
         if leaf.step is None:
             leaf.step = torch.zeros((), device=held.device)
             leaf.moments = tuple(torch.zeros_like(held, requires_grad=False) for _ in range(2))
-        batches.setdefault((held.dtype, held.device), []).append(leaf)
+        batch = batches.setdefault((held.dtype, held.device), _Batch([], [], [], []))
+        batch.tensors.append(held)
+        batch.means.append(leaf.moments[0])
+        batch.squares.append(leaf.moments[1])
+        batch.steps.append(leaf.step)
     return list(batches.values())
 
 
