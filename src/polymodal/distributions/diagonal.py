@@ -54,10 +54,10 @@ def diagonal_kl(
             + \tfrac{s_1 e^{-|\mu_1 - \mu_2| / s_1} + |\mu_1 - \mu_2|}{s_2} - 1
     """
     if family == "normal":
-        # A product has a cheaper gradient than a quotient.
+        # A product has a cheaper gradient than a quotient or a power.
         inverse = other_scale.reciprocal()
         ratio, gap = scale * inverse, (loc - other_loc) * inverse
-        return 0.5 * torch.addcmul(ratio.square() - 1, gap, gap) - ratio.log()
+        return 0.5 * (ratio * ratio + gap * gap - 1) - ratio.log()
     ratio, gap = scale / other_scale, (loc - other_loc).abs()
     return ratio * torch.exp(-gap / scale) + gap / other_scale - 1 - ratio.log()
 
@@ -68,7 +68,7 @@ def standard_kl(loc: Tensor, scale: Tensor, family: Family) -> Tensor:
     What ``diagonal_kl`` gives, without its passes over zeros and ones.
     """
     if family == "normal":
-        return 0.5 * torch.addcmul(scale.square() - 1, loc, loc) - scale.log()
+        return 0.5 * (scale * scale + loc * loc - 1) - scale.log()
     gap = loc.abs()
     return scale * torch.exp(-gap / scale) + gap - 1 - scale.log()
 
@@ -132,7 +132,7 @@ class Diagonal(Distribution):
     def rsample(self, sample_shape: torch.Size | tuple[int, ...] = ()) -> Tensor:
         """Draw with gradient to location and scale, ``(*sample_shape, ..., D)``."""
         loc = self.loc.expand(*sample_shape, *self.loc.shape)
-        return torch.addcmul(loc, self.scale, standard_draw(loc, self.family))
+        return loc + self.scale * standard_draw(loc, self.family)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Log density of ``value (..., D)`` in nats, ``(...)``."""

@@ -116,7 +116,7 @@ class Strata(Distribution):
         """Draw ``n_samples`` from every stratum, with gradient: ``(K, S, ..., B, D)``."""
         one = self.loc.unsqueeze(0)
         loc = one if n_samples == 1 else one.expand(n_samples, *self.loc.shape)
-        return torch.addcmul(loc, self.scale, standard_draw(loc, self.family))
+        return loc + self.scale * standard_draw(loc, self.family)
 
     def proportional(self, n_samples: int) -> Tensor:
         """Which stratum each of ``n_samples`` draws comes from, int64 ``(K, ..., B)``.

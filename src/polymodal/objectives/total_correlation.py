@@ -68,7 +68,9 @@ class TotalCorrelation(nn.Module):
             to_experts = torch.where(encoded.on, to_experts, torch.zeros_like(to_experts))
         backward = to_experts.sum(0)
         to_prior, private = split_kl(q, model.prior(), shared)
-        divergence = self.alpha / count * backward + (1 - self.alpha) * to_prior + private
+        divergence = self.alpha / count * backward + (1 - self.alpha) * to_prior
+        if private is not None:
+            divergence, to_prior = divergence + private, to_prior + private
         share = (count - self.alpha) / count
         loss = at_step(self.beta, step) * divergence - share * weighted_sum(model, log_p).squeeze(
             0
@@ -76,15 +78,15 @@ class TotalCorrelation(nn.Module):
         parts = {
             **reconstruction_parts(log_p, z.new_ones(1)),
             "kl to experts": backward.detach(),
-            "kl": (to_prior + private).detach(),
+            "kl": to_prior.detach(),
         }
         return Terms(loss, parts)
 
 
-def split_kl(q: Strata, prior: Distribution, shared: int) -> tuple[Tensor, Tensor | float]:
+def split_kl(q: Strata, prior: Distribution, shared: int) -> tuple[Tensor, Tensor | None]:
     """KL of the shared block and of the private blocks, each ``(B,)``, of a one-stratum posterior.
 
-    Where there are no private blocks, theirs is the number 0.
+    Where there are no private blocks, theirs is None.
 
     Raises:
         ValueError: If there is no closed form.
@@ -97,5 +99,5 @@ def split_kl(q: Strata, prior: Distribution, shared: int) -> tuple[Tensor, Tenso
         )
     each = each.squeeze(0)
     if shared == each.shape[-1]:
-        return each.sum(-1), 0.0
+        return each.sum(-1), None
     return each[..., :shared].sum(-1), each[..., shared:].sum(-1)
