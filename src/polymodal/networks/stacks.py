@@ -78,16 +78,16 @@ class Stack:
             member.data = member.data.clone()
         self.leaf, self._joined = None, []
 
-    @torch.no_grad()
     def collect(self) -> None:
         """Bring to the leaf what reached single parameters, as when a hook made one run alone."""
         if self.leaf is None or not any([one.grad is not None for one in self._joined]):
             return
-        own = torch.stack(
-            [torch.zeros_like(one) if one.grad is None else one.grad for one in self.members]
-        )
-        self.leaf.grad = own if self.leaf.grad is None else self.leaf.grad + own
-        for one in self.members:
+        with torch.no_grad():
+            own = torch.stack(
+                [torch.zeros_like(one) if one.grad is None else one.grad for one in self._joined]
+            )
+            self.leaf.grad = own if self.leaf.grad is None else self.leaf.grad + own
+        for one in self._joined:
             one.grad = None
 
     def spread(self) -> None:
