@@ -10,6 +10,8 @@ VENV ?= .venv
 PIP_ARGS ?=
 # Passed to pytest, e.g. PYTEST_ARGS="-k strata -x".
 PYTEST_ARGS ?=
+# How many processes share the tests; WORKERS=0 for one that can be debugged.
+WORKERS ?= $(shell if [ "$(CORES)" -gt 8 ]; then echo 8; else echo $(CORES); fi)
 # `make demo DATA=mfeat` runs the demo on another of the bundled data sets.
 DATA ?=
 
@@ -68,11 +70,11 @@ demo: $(CORE) ## Train on bundled data, write a report with pictures (DATA=mfeat
 
 .PHONY: test
 test: $(DEV) ## Run the whole test suite
-	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest $(PYTEST_ARGS)
+	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 .PHONY: quick
 quick: $(DEV) ## Run the tests that are not marked slow
-	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
+	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow" $(PYTEST_ARGS)
 
 .PHONY: doctest
 doctest: $(DEV) ## Run the examples in the docstrings

@@ -3,6 +3,10 @@
 A step is watched once. Every outermost network (an encoder, a head, a decoder, a score network...)
 is noted with the shapes of what it read; the floor runs those networks on noise of the same
 shapes, forward and backward, with the same fused Adam: no sampling, no densities, no divergences.
+A call whose weights were held still has no gradients of weights in the floor either.
+
+An energy model's chains are no network, but their sweeps multiply by its matrix, as often and on
+as many rows whatever the code around. Those bare products are its floor too, and are told apart.
 """
 
 from __future__ import annotations
@@ -13,8 +17,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from polymodal.model import LatentModel, Modality
+from polymodal.models.covariance import CovarianceELBO
+from polymodal.models.poise import POISE
 
 
 @dataclass(frozen=True)
@@ -24,10 +31,12 @@ class Call:
     Arguments:
         network: What was called.
         inputs: Noise like what it read, with a gradient where that had one.
+        held: Whether its weights were held still, so that they get no gradient.
     """
 
     network: nn.Module
     inputs: tuple[Any, ...]
+    held: bool
 
 
 def outermost_networks(module: nn.Module) -> Iterator[nn.Module]:
@@ -48,7 +57,8 @@ def watch(model: LatentModel, step: Callable[[], object]) -> list[Call]:
 
     def note(network: nn.Module, args: tuple[Any, ...], output: object) -> None:
         inputs = tuple(_like(value) if isinstance(value, Tensor) else value for value in args)
-        calls.append(Call(network, inputs))
+        held = not any(weight.requires_grad for weight in network.parameters())
+        calls.append(Call(network, inputs, held))
 
     found = {id(network): network for network in outermost_networks(model)}
     hooks = [network.register_forward_hook(note) for network in found.values()]
@@ -71,11 +81,45 @@ def bare(calls: list[Call]) -> Tensor:
         for value in call.inputs:
             if isinstance(value, Tensor):
                 value.grad = None
-        out = call.network(*call.inputs)
+        weights = call.network.named_parameters() if call.held else ()
+        still = {name: weight.detach() for name, weight in weights}
+        out = functional_call(call.network, still, call.inputs)
         for tensor in out if isinstance(out, tuple) else (out,):
             if isinstance(tensor, Tensor) and tensor.requires_grad:
                 total = total + tensor.sum()
     return total
+
+
+def products(model: LatentModel, rows: int) -> Callable[[], Tensor] | None:
+    """The bare products with an energy's matrix of one step; None for a model without one.
+
+    They are those of every sweep and block, for the chains of the posterior and of the prior, and
+    the natural parameters of all draws, with the matrix's gradient.
+
+    Arguments:
+        model: The model.
+        rows: Rows of the batch.
+    """
+    objective = getattr(model, "objective", None)
+    if not isinstance(model, POISE) or not isinstance(objective, CovarianceELBO):
+        return None
+    n_modalities, size = len(model.names), 2 * model.dim
+    chains = (objective.samples * rows, len(model.chains.before))
+    others = (n_modalities - 1) * size
+    block = torch.randn(size, others)
+    states = [torch.randn(others, n) for n in chains]
+    draws = [torch.randn(n, others + size) for n in chains]
+    matrix = torch.randn(others + size, others + size, requires_grad=True)
+
+    def run() -> Tensor:
+        with torch.no_grad():
+            for _ in range(model.sweeps * n_modalities):
+                for state in states:
+                    torch.mm(block, state)
+        matrix.grad = None
+        return sum(((drawn @ matrix).sum() for drawn in draws), torch.zeros(()))
+
+    return run
 
 
 def batches(calls: list[Call], networks: list[nn.Module], rows: int) -> float:

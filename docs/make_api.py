@@ -9,6 +9,7 @@ from pathlib import Path
 # Top down, as a reader meets them: the surface first, the bare alphabet last.
 SURFACE = (
     "estimator",
+    "comparison",
     "model_file",
     "data",
     "tasks",

@@ -13,12 +13,16 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from polymodal.comparison import Comparison as Comparison
+    from polymodal.comparison import compare as compare
+    from polymodal.data import public as datasets  # noqa: F401
     from polymodal.data.bundled import load_bundled as load_bundled
     from polymodal.data.dataset import MultimodalData as MultimodalData
     from polymodal.data.modalities import NetworkSettings as NetworkSettings
     from polymodal.data.schema import Schema as Schema
     from polymodal.data.sources import from_arrays as from_arrays
     from polymodal.data.sources import read as read
+    from polymodal.distributions.decoding import Decoding as Decoding
     from polymodal.estimator import MultimodalModel as MultimodalModel
     from polymodal.estimator import load as load
     from polymodal.files import FileError as FileError
@@ -26,12 +30,16 @@ if TYPE_CHECKING:
     from polymodal.recipes.registry import get_recipe as get_recipe
 
 _HOMES = {
+    "Comparison": "polymodal.comparison",
+    "Decoding": "polymodal.distributions.decoding",
     "FileError": "polymodal.files",
     "MultimodalData": "polymodal.data.dataset",
     "MultimodalModel": "polymodal.estimator",
     "NetworkSettings": "polymodal.data.modalities",
     "RECIPES": "polymodal.recipes",
     "Schema": "polymodal.data.schema",
+    "compare": "polymodal.comparison",
+    "datasets": "polymodal.data",
     "from_arrays": "polymodal.data.sources",
     "get_recipe": "polymodal.recipes",
     "load": "polymodal.estimator",

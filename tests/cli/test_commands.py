@@ -23,8 +23,8 @@ SOURCE = Path(__file__).parents[2] / "src"
 
 def test_the_verbs_are_those_of_the_design() -> None:
     assert set(NAMES) == {
-        "demo", "fit", "impute", "translate", "generate", "embed", "score", "evaluate", "report",
-        "recipes", "explain", "schema",
+        "demo", "fit", "impute", "translate", "generate", "embed", "score", "evaluate", "compare",
+        "report", "recipes", "explain", "schema",
     }  # fmt: skip
 
 
@@ -94,6 +94,18 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         ("score no.pm bundled:penguins --of a --given a,b", "'a' is in --of and in --given"),
         ("score no.pm bundled:penguins --of a --given b --kind likely", "likely"),
         ("score no.pm bundled:penguins --samples 0", "--samples must be at least 1"),
+        ("compare bundled:penguins --recipes mopoe,mvtca", "Did you mean 'mvtcae'?"),
+        ("compare bundled:penguins --recipes mopoe,mopoe", "names mopoe twice"),
+        ("compare bundled:penguins --recipes ,", "names no recipe"),
+        ("compare bundled:penguins --set beta=2", "say of which recipe"),
+        ("compare bundled:penguins --set mvtcae.bta=2", "Did you mean 'beta'?"),
+        ("compare bundled:penguins --set mvtcae.beta=big", "must be a number"),
+        ("compare bundled:penguins --set mvae.beta=2", "No compared recipe 'mvae'"),
+        ("compare bundled:penguins --seeds 0", "--seeds must be at least 1"),
+        ("compare bundled:penguins --draws 3", "--draws must be at least"),
+        ("compare bundled:penguins --test-share 1", "between 0 and 1"),
+        ("compare bundled:penguins --test no.csv", "No file no.csv."),
+        ("compare bundled:penguins --out file.txt/x", "file.txt is no folder"),
         ("explain mope", "Did you mean 'mopoe'?"),
         ("demo --data fashon", "fashion"),
         ("demo --seconds 0", "--seconds"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -167,6 +169,31 @@ def test_evaluate_and_report(work: Path, capsys: pytest.CaptureFixture[str]) -> 
     page = (work / "report.html").read_text("utf-8")
     assert said["bytes"] == len(page.encode())
     assert "<h1>Penguins</h1>" in page
+
+
+def test_compare_goes_on_and_says_which(
+    work: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = f"compare {work}/train.csv --epochs 1 --latent-dim 4 --seeds 1 --out {work}/c"
+    first = run(f"{words} --recipes mopoe,pcca", capsys)
+    assert {row["method"] for row in first["rows"]} == {"mopoe", "pcca", "mean", "linear", "knn"}
+    assert first["recommendation"]
+    assert (work / "c" / "comparison.txt").exists()
+    page = (work / "c" / "comparison.html").read_text("utf-8")
+    assert first["recommendation"] in html.unescape(page)
+    assert "data:image/png;base64," in page
+    assert not re.search(r"(src|href)=.(https?:|//)", page)
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(f"{words} --recipes mopoe,pcca,mvtcae".split()) == 0
+    out, err = capsys.readouterr()
+    assert err.count("was done before") == 2
+    assert "[3/3] mvtcae, seed 0: done" in err
+    assert max(len(line) for line in out.partition("\nModels")[0].splitlines()) <= 80
+    assert "rank  method" in out
+    best = next(row for row in first["rows"] if not row["simple"])["method"]
+    assert load(work / "c" / f"{best}-0.pm").recipe == best
+    assert main(f"{words} --recipes mopoe --draws 30".split()) == 1
+    assert "draws=50, now 30" in capsys.readouterr().err
 
 
 def test_schema_is_written_and_used(work: Path, capsys: pytest.CaptureFixture[str]) -> None:

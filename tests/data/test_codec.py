@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from polymodal.data import ColumnSpec, DataCodec, ModalitySpec, Schema, from_arrays, read
-from polymodal.data.codec_text import join_tokens, tokens_of
+from polymodal.data.tokenization.words import join_tokens, tokens_of
 from polymodal.typing import Column
 
 RNG = np.random.default_rng(0)

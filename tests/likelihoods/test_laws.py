@@ -22,6 +22,7 @@ from polymodal.likelihoods import (
     OrdinalLikelihood,
     TokenLikelihood,
 )
+from polymodal.networks import TextStepDecoder
 from polymodal.testing.likelihoods import (
     Support,
     check_absent_cells_never_matter,
@@ -80,6 +81,9 @@ INSTANCES: dict[str, Callable[[], Likelihood]] = {
     "negative binomial": lambda: NegativeBinomialLikelihood(3),
     "tokens": lambda: TokenLikelihood(4, 7),
     "text": text,
+    "text of a network": lambda: AutoregressiveTextLikelihood(
+        4, 6, TextStepDecoder(2, 4, 6, width=8, layers=1, heads=2)
+    ),
     "table": lambda: MixedLikelihood(TABLE),
     "numbers": lambda: MixedLikelihood(TABLE[1:2]),
     "categories": lambda: MixedLikelihood(TABLE[:1]),

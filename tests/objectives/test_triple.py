@@ -10,7 +10,7 @@ from tests.helpers import cubature, linear, noise, real_batch, real_modalities
 from tests.objectives.test_truth import joint_model
 
 from polymodal.objectives import TripleELBO
-from polymodal.objectives.triple import decoders_frozen, seen_in_part
+from polymodal.objectives.triple import HeldAfterFirst, seen_in_part
 from polymodal.random import seeded
 from polymodal.recipes import RECIPES
 
@@ -68,27 +68,24 @@ def test_decoders_learn_from_the_joint_elbo_alone() -> None:
     assert encoders_moved > 10
 
 
-def test_frozen_values_have_the_gradient_of_a_frozen_second_run() -> None:
-    decoder = torch.nn.Sequential(torch.nn.Linear(3, 5), torch.nn.Tanh(), torch.nn.Linear(5, 1))
-    start = torch.randn(2, 7, 3)
-
-    def run(frozen: bool) -> tuple[torch.Tensor, torch.Tensor, list]:
-        leaf = start.clone().requires_grad_()
-        z = leaf * 1
-        out = decoder(z)[..., 0].square()
-        if frozen:
-            value = decoders_frozen(out[1], z)
-        else:
-            fixed = copy.deepcopy(decoder).requires_grad_(False)
-            value = fixed(z)[..., 0].square()[1]
-        decoder.zero_grad()
-        (out[0] + value).sum().backward()
-        return value.detach(), leaf.grad, [p.grad for p in decoder.parameters()]
-
-    for one, other in zip(run(True), run(False), strict=True):
-        torch.testing.assert_close(one, other)
+def test_draws_after_the_first_reach_no_decoder_and_score_as_ever() -> None:
+    x, present = real_batch()
+    with seeded(0):
+        model = RECIPES["telbo"].build(real_modalities(), latent_dim=4).eval()
+    z = torch.randn(len(model.names), 3, len(next(iter(present.values()))), 4)
+    whole, parts = z.clone().requires_grad_(), z.clone().requires_grad_()
+    plain = model.log_likelihoods(whole, x, present, each=True).together
+    held = HeldAfterFirst(model).log_likelihoods(parts, x, present).together
+    torch.testing.assert_close(held, plain)
+    for scores, of in ((plain, whole), (held, parts)):
+        scores.sum().backward()
+        assert of.grad is not None
+    torch.testing.assert_close(parts.grad, whole.grad)
+    model.zero_grad()
+    HeldAfterFirst(model).log_likelihoods(z, x, present).together[:, 1:].sum().backward()
+    assert not any(g.any() for g in gradients(model).values())
     with torch.no_grad():
-        assert not decoders_frozen(start[0, :, 0], start).requires_grad
+        assert not HeldAfterFirst(model).log_likelihoods(z, x, present).together.requires_grad
 
 
 def test_cells_are_hidden_in_training_only_and_never_added() -> None:

@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import itertools
 import math
+from unittest import mock
 
 import pytest
 import torch
@@ -133,6 +134,17 @@ def test_frozen_weights_and_those_of_another_past_stay_apart():
     adam.step(0.1)
     adam.join([stack])
     assert stack.leaf is None
+
+
+def test_a_call_with_weights_of_its_own_reads_those():
+    modules = nn.ModuleList(nn.Linear(3, 2) for _ in range(2))
+    stack = Stack(list(modules), "weight")
+    leaf = stack.join()
+    assert stack() is leaf
+    with mock.patch.dict(modules[1]._parameters, {"weight": torch.zeros(2, 3)}):
+        torch.testing.assert_close(stack()[0], leaf[0])
+        assert not stack()[1].any()
+    assert stack() is leaf
 
 
 def test_the_optimisers_state_comes_back_or_is_refused():

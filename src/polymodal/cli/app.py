@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError, Parameter
 
 from polymodal.cli import (
+    compare,
     demo,
     embed,
     evaluate,
@@ -60,6 +61,7 @@ VERBS = (
     embed,
     score,
     evaluate,
+    compare,
     report,
     recipes,
     explain,

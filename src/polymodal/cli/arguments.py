@@ -16,4 +16,11 @@ Json = Annotated[
     bool, Parameter(name="--json", help="Print one JSON document on standard output.")
 ]
 Out = Annotated[Path, Parameter(help="Where to write; .parquet or .csv.")]
+Text = Annotated[
+    str | None,
+    Parameter(
+        help='How texts are written: greedy, "beam, width=8" or "sample, temperature=0.7, '
+        'top_p=0.9"; plain if not given.'
+    ),
+]
 Seed = Annotated[int, Parameter(help="All draws follow from it.")]

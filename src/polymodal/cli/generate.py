@@ -7,9 +7,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from polymodal.cli.arguments import Json, Model, Seed
+from polymodal.cli.arguments import Json, Model, Seed, Text
 from polymodal.cli.errors import CommandError
-from polymodal.cli.inputs import check_model, check_out, load_model
+from polymodal.cli.inputs import check_model, check_out, check_text, load_model
 from polymodal.cli.outputs import count, print_result
 from polymodal.cli.tables import frame_of, write_frame
 
@@ -24,6 +24,7 @@ def generate(
     n: Annotated[int, Parameter(help="How many rows.")] = 100,
     out: Annotated[Path, Parameter(help="A .parquet or .csv file, or a folder.")],
     seed: Seed = 0,
+    text: Text = None,
     json: Json = False,
 ) -> None:
     """Make up rows: every modality drawn from one latent vector, which is drawn from the prior."""
@@ -35,8 +36,9 @@ def generate(
         out = out / "rows.csv"
     check_model(model)
     check_out(out)
+    how = check_text(text)
     fitted = load_model(model)
-    frame = frame_of(fitted.generate(n, seed=seed))
+    frame = frame_of(fitted.generate(n, seed=seed, text=how))
     extra = write_frame(frame, out)
     said = {"out": out, "files": extra, "rows": n, "seed": seed,
             "columns": list(map(str, frame.columns))}  # fmt: skip

@@ -7,9 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from polymodal.cli.arguments import Data, Json, Model, Out
+from polymodal.cli.arguments import Data, Json, Model, Out, Text
 from polymodal.cli.errors import CommandError
-from polymodal.cli.inputs import check_data, check_model, check_out, load_model, load_rows
+from polymodal.cli.inputs import (
+    check_data,
+    check_model,
+    check_out,
+    check_text,
+    load_model,
+    load_rows,
+)
 from polymodal.cli.outputs import count, print_result, say
 from polymodal.cli.tables import frame_of, write_frame
 
@@ -49,6 +56,7 @@ def impute(
         bool, Parameter(help="Write every draw below the other, with a column `draw`.")
     ] = False,
     refine: Refine = 0,
+    text: Text = None,
     json: Json = False,
 ) -> None:
     """Fill every hole; what is known stays as it is.
@@ -67,13 +75,14 @@ def impute(
     check_model(model)
     check_data(data)
     check_out(out)
+    how = check_text(text)
     fitted = load_model(model)
     rows = load_rows(data, fitted)
     if interval is not None and draws < (1 + interval) / (1 - interval) - 1e-9:
         draws = -int(-(1 + interval) // (1 - interval))
         say(f"An interval of {interval:.0%} needs {draws} draws; taking that many.")
     say(f"Filling {count(len(rows), 'row')}, {count(draws, 'draw')} each.")
-    done = fitted.impute(rows, draws=draws, refine=refine)
+    done = fitted.impute(rows, draws=draws, refine=refine, text=how)
     frame = stack_draws(done) if all_draws else filled(done, fitted.schema_, interval)
     specs = fitted.schema_.modalities.values()
     pictures = {one for spec in specs if spec.kind == "image" for one in spec.sources}
@@ -91,8 +100,8 @@ def impute(
     if done.acceptance is not None:
         said["acceptance"] = float(done.acceptance.mean())
     lines = [f"{name}: {count(n, 'hole')} filled" for name, n in holes.items() if n]
-    text = "\n".join([*(lines or ["Nothing was missing."]), f"Written to {out}."])
-    print_result(said, text, json)
+    words = "\n".join([*(lines or ["Nothing was missing."]), f"Written to {out}."])
+    print_result(said, words, json)
 
 
 def filled(done: Imputation, schema: Schema, level: float | None) -> pd.DataFrame:

@@ -119,3 +119,18 @@ def load_rows(data: str, model: MultimodalModel) -> MultimodalData:
     except ValueError:
         # A file without some of the model's columns is fine, and slower to read.
         return load_data(data).with_schema(model.schema_, absent_ok=True)
+
+
+def check_text(text: str | None) -> str | None:
+    """The way to write texts itself, if it is one.
+
+    Raises:
+        CommandError: If it is not.
+    """
+    from polymodal.distributions.decoding import Decoding
+
+    try:
+        Decoding.of(text)
+    except ValueError as fault:
+        raise CommandError(f"--{fault}") from None
+    return text

@@ -6,13 +6,21 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from polymodal.cli.arguments import Data, Json, Model, Out
+from polymodal.cli.arguments import Data, Json, Model, Out, Text
 from polymodal.cli.errors import CommandError, check_known
-from polymodal.cli.inputs import check_data, check_model, check_out, load_model, load_rows
+from polymodal.cli.inputs import (
+    check_data,
+    check_model,
+    check_out,
+    check_text,
+    load_model,
+    load_rows,
+)
 from polymodal.cli.outputs import count, print_result, say
 from polymodal.cli.tables import frame_of, write_frame
 
 EXAMPLE = """    polymodal translate cohort.pm new.parquet --to caption --out captions.csv
+    polymodal translate cohort.pm new.parquet --to caption --text "beam, width=8" --out best.csv
     polymodal translate cohort.pm new.parquet --to image --given table --out made.parquet"""
 
 
@@ -26,6 +34,7 @@ def translate(
     given: Annotated[
         list[str] | None, Parameter(help="Modalities to read; all the others if not given.")
     ] = None,
+    text: Text = None,
     json: Json = False,
 ) -> None:
     """Say what some modalities are, given others; what the data hold of them is not looked at."""
@@ -35,6 +44,7 @@ def translate(
     check_model(model)
     check_data(data)
     check_out(out)
+    how = check_text(text)
     fitted = load_model(model)
     for name in (*wanted, *read):
         check_known(name, fitted.codec_.names, "modality")
@@ -42,7 +52,7 @@ def translate(
     say(
         f"{', '.join(read) or 'everything else'} -> {', '.join(wanted)}: {count(len(rows), 'row')}"
     )
-    made = fitted.translate(rows, to=wanted, given=read or None)
+    made = fitted.translate(rows, to=wanted, given=read or None, text=how)
     frame = frame_of(made)
     extra = write_frame(frame, out)
     said = {

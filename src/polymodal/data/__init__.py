@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from polymodal.data import public as datasets
 from polymodal.data.bundled import load_bundled
 from polymodal.data.codec import DataCodec
 from polymodal.data.dataset import MultimodalData
@@ -17,6 +18,7 @@ __all__ = [
     "MultimodalData",
     "Schema",
     "Tensors",
+    "datasets",
     "from_arrays",
     "hide",
     "load_bundled",

@@ -16,6 +16,7 @@ from polymodal.data.dataset import MultimodalData
 from polymodal.data.names import Raw, nearest
 from polymodal.data.schema import ModalityKind, ModalitySpec, Schema
 from polymodal.data.tensors import Tensors
+from polymodal.data.text_settings import TextLevel
 from polymodal.typing import Batch, Column, Present
 
 if TYPE_CHECKING:
@@ -90,8 +91,12 @@ class DataCodec:
         return self._of_kind(name, TableCodec).columns
 
     def vocabulary(self, name: str) -> tuple[str, ...]:
-        """The words of a text modality by id, the four special tokens first."""
-        return self._of_kind(name, TextCodec).words
+        """The tokens of a text modality by id, the four special ones first."""
+        return self._of_kind(name, TextCodec).tokenizer.vocabulary
+
+    def text_level(self, name: str) -> TextLevel:
+        """What the tokens of a text modality are: ``word``, ``bpe`` or ``char``."""
+        return self._of_kind(name, TextCodec).tokenizer.level
 
     def vocabulary_size(self, name: str) -> int:
         """How many ids a text modality has."""
@@ -222,7 +227,9 @@ def _where(data: MultimodalData, name: str) -> str:
 
 
 def _completed(spec: ModalitySpec, codec: ModalityCodec) -> ModalitySpec:
-    """The specification with the levels that were learned."""
+    """The specification with the levels that were learned, or what a text is cut into."""
+    if isinstance(codec, TextCodec):
+        return replace(spec, tokenizer=codec.tokenizer.level)
     if not isinstance(codec, TableCodec):
         return spec
     columns = tuple(

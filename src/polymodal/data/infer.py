@@ -8,9 +8,11 @@ truth values            category
 pandas categories       ordinal if ordered, else category
 dates                   number (days since 1970)
 strings                 an image if they are names of pictures that exist; text if they have three
-                        words on average and more than 20 (in short tables: half the rows)
-                        different ones; category up to 50 levels, or up to 1,000 if each comes
-                        twice on average; else left out (names, keys)
+                        words on average (letters of scripts without spaces count for half a
+                        word) and more than 20 (in short tables: half the rows) different ones, cut
+                        into words, pairs of bytes or characters by their looks; category up to 50
+                        levels, or up to 1,000 if each comes twice on average; else left out
+                        (names, keys)
 whole numbers           left out if they count the rows; category up to 2 levels; ordinal up to
                         7 if each comes twice on average; count if the smallest is between 0 and
                         a tenth of the mean and they are about as spread as a Poisson count, or
@@ -33,7 +35,8 @@ import numpy as np
 from polymodal.data.cells import is_date, numbers
 from polymodal.data.images import describe_images, holds_images
 from polymodal.data.names import Raw, free_name
-from polymodal.data.schema import DEFAULT_TOKENS, ColumnSpec, Level, ModalitySpec, Schema
+from polymodal.data.schema import ColumnSpec, Level, ModalitySpec, Schema
+from polymodal.data.tokenization.choose import choose_level, words_in
 from polymodal.typing import ColumnKind
 
 if TYPE_CHECKING:
@@ -146,9 +149,9 @@ def _sorted_levels(known: Series, name: str) -> tuple[Level, ...]:
 
 def _strings(known: Series, name: str, leave_out: bool) -> ColumnSpec | ModalitySpec:
     n_rows, n_levels = len(known), known.nunique()
-    words = known.iloc[:1000].str.split().str.len().mean()
+    words = np.mean([words_in(one) for one in known.iloc[:1000]])
     if words >= 3 and n_levels > min(FEW, n_rows / 2):
-        return ModalitySpec("text", column=name, tokens=DEFAULT_TOKENS)
+        return ModalitySpec("text", column=name, tokenizer=choose_level(known.tolist()))
     return _category(known, name, leave_out)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from polymodal.data.names import free_name, nearest
+from polymodal.data.text_settings import check_text
 from polymodal.typing import COLUMN_KINDS, ColumnKind
 
 ModalityKind = Literal["table", "image", "text", "vector"]
@@ -21,8 +22,6 @@ KINDS: tuple[str, ...] = (*COLUMN_KINDS, "image", "text", "vector")
 
 IMAGE_MODES = {"L": 1, "RGB": 3}
 """Mode of a picture -> its channels."""
-
-DEFAULT_TOKENS = 32
 
 Level = str | int | float | bool
 
@@ -88,7 +87,11 @@ class ModalitySpec:
         column: For the other kinds: the frame's column or the array's name with the raw values.
         mode: Images: ``L`` (grey) or ``RGB``.
         size: Images: (height, width) in pixels. Vectors: how many numbers.
-        tokens: Texts: most tokens of a row that are kept, the end token counted.
+        tokens: Texts: most tokens of a row that are kept, the end token counted; None for as many
+            as the longest training text has, up to 32 words, 64 byte pairs or 96 characters.
+        tokenizer: Texts: ``word``, ``bpe`` (pairs of bytes), ``char``, or ``auto`` (as None),
+            which chooses by the training texts.
+        vocabulary: Texts: how many token ids there may be, four special ones counted.
         missing: Share of rows that have nothing of it, where known; not compared, not saved.
     """
 
@@ -98,6 +101,8 @@ class ModalitySpec:
     mode: str | None = None
     size: tuple[int, int] | int | None = None
     tokens: int | None = None
+    tokenizer: str | None = None
+    vocabulary: int | None = None
     missing: float | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
@@ -113,7 +118,8 @@ class ModalitySpec:
                 f"a modality of kind {self.kind} needs `column`, the name of the column or array "
                 f"that has it; got {self.column!r}."
             )
-        for name, owner in (("mode", "image"), ("tokens", "text")):
+        owners = {"mode": "image", "tokens": "text", "tokenizer": "text", "vocabulary": "text"}
+        for name, owner in owners.items():
             if getattr(self, name) is not None and self.kind != owner:
                 raise ValueError(f"`{name}` belongs to kind {owner}, not to {self.kind}.")
         if self.columns and self.kind != "table":
@@ -146,8 +152,7 @@ class ModalitySpec:
                 raise ValueError(f"a vector's size must be a number of values, got {self.size!r}.")
         elif self.size is not None:
             raise ValueError(f"`size` belongs to kinds image and vector, not to {self.kind}.")
-        if self.tokens is not None and (not _is_size(self.tokens) or self.tokens < 2):
-            raise ValueError(f"tokens must be a whole number of at least 2, got {self.tokens!r}.")
+        check_text(self.tokenizer, self.vocabulary, self.tokens)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -229,6 +234,8 @@ class Schema:
         mode: str | None = None,
         size: Sequence[int] | int | None = None,
         tokens: int | None = None,
+        tokenizer: str | None = None,
+        vocabulary: int | None = None,
     ) -> Schema:
         """A new schema in which one column is something else.
 
@@ -243,6 +250,8 @@ class Schema:
             mode: Images: ``L`` or ``RGB``.
             size: Images: (height, width). Vectors: how many numbers.
             tokens: Texts: most tokens that are kept.
+            tokenizer: Texts: ``auto``, ``word``, ``bpe`` or ``char``.
+            vocabulary: Texts: how many token ids there may be.
 
         Raises:
             ValueError: If there is no such column, or the setting does not fit the kind.
@@ -256,7 +265,8 @@ class Schema:
                 f"{nearest(wanted, KINDS)}"
             )
         pair = tuple(size) if isinstance(size, Sequence) else size
-        settings = {"mode": mode, "size": pair, "tokens": tokens}
+        text = {"tokens": tokens, "tokenizer": tokenizer, "vocabulary": vocabulary}
+        settings = {"mode": mode, "size": pair, **text}
         given = {key: value for key, value in settings.items() if value is not None}
         if wanted in COLUMN_KINDS:
             if given:
@@ -271,7 +281,7 @@ class Schema:
             raise ValueError(f"schema, column {name!r}: levels do not fit the kind {wanted}.")
         source = old.column if isinstance(old, ModalitySpec) else name
         if isinstance(old, ModalitySpec) and old.kind == wanted:
-            given = {"mode": old.mode, "size": old.size, "tokens": old.tokens, **given}
+            given = {**{key: getattr(old, key) for key in settings}, **given}
         try:
             spec = ModalitySpec(wanted, column=source, **given)  # type: ignore[arg-type]
         except ValueError as fault:

@@ -7,12 +7,13 @@ from typing import Any
 
 from polymodal.data.names import Raw, nearest
 from polymodal.data.schema import ColumnSpec, ModalitySpec, Schema
+from polymodal.data.text_settings import text_detail
 
 FORMAT = 1
 _KEYS = {
     "table": ("kind", "columns"),
     "image": ("kind", "column", "mode", "size"),
-    "text": ("kind", "column", "tokens"),
+    "text": ("kind", "column", "tokenizer", "vocabulary", "tokens"),
     "vector": ("kind", "column", "size"),
 }
 
@@ -197,7 +198,7 @@ def _detail(spec: ModalitySpec) -> str:
         return f"{spec.mode or ''} {size}".strip()
     if spec.kind == "vector":
         return f"{spec.size} numbers" if spec.size else ""
-    return f"{spec.tokens} tokens" if spec.tokens else ""
+    return text_detail(spec.tokenizer, spec.vocabulary, spec.tokens)
 
 
 def _share(missing: float | None) -> str:

@@ -46,7 +46,7 @@ from polymodal.data.images import array_layout, describe_images, holds_images
 from polymodal.data.infer import LeftOutError, infer_column, infer_schema
 from polymodal.data.names import Raw, nearest
 from polymodal.data.rows import ArrayRows, FrameRows
-from polymodal.data.schema import DEFAULT_TOKENS, KINDS, ColumnSpec, ModalitySpec, Schema
+from polymodal.data.schema import KINDS, ColumnSpec, ModalitySpec, Schema
 from polymodal.typing import COLUMN_KINDS
 
 if TYPE_CHECKING:
@@ -272,7 +272,7 @@ def _spec(name: str, rows: ArrayRows, kind: str | None) -> ModalitySpec:
         raise ValueError(f"{where}: a table must be a pandas frame, got an array.")
     kind = kind or _kind_by_looks(array, rows, name, where)
     if kind == "text":
-        return ModalitySpec("text", column=name, tokens=DEFAULT_TOKENS)
+        return ModalitySpec("text", column=name)
     if kind == "vector":
         size = (array.shape[1] or None) if array.ndim == 2 else None
         return ModalitySpec("vector", column=name, size=size)

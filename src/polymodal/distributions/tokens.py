@@ -7,17 +7,27 @@ to one.
 
 from __future__ import annotations
 
-from typing import ClassVar
+import abc
+from typing import Any, ClassVar
 
 import torch
 from torch import Size, Tensor, nn
 from torch.nn import functional
 
+from polymodal.distributions.decoding import (
+    END,
+    FIRST,
+    PAD,
+    UNKNOWN,
+    Decoding,
+    Writer,
+    write,
+)
 from polymodal.distributions.factorised import draw_codes
 from polymodal.distributions.observed import Observed
 
-PAD, START, END, UNKNOWN = 0, 1, 2, 3
-_FIRST = END  # ids below it are never drawn
+_LARGEST = 2**24  # numbers of one step of a beam
+_GROUPS = 4  # of texts of about one length, on processors
 
 
 def end_texts(tokens: Tensor) -> Tensor:
@@ -29,15 +39,48 @@ def end_texts(tokens: Tensor) -> Tensor:
 def score_tokens(logits: Tensor, tokens: Tensor) -> Tensor:
     """Log-probability of texts in nats, ``(..., T, V), (..., T) -> (...)``."""
     shape = torch.broadcast_shapes(logits.shape[:-1], tokens.shape)
-    logits = logits.expand(*shape, logits.shape[-1])[..., _FIRST:]  # (..., T, V - 2)
-    target = torch.where(tokens == PAD, -1, tokens - _FIRST).expand(shape)
+    logits = logits.expand(*shape, logits.shape[-1])[..., FIRST:]  # (..., T, V - 2)
+    target = torch.where(tokens == PAD, -1, tokens - FIRST).expand(shape)
     loss = functional.cross_entropy(
         logits.reshape(-1, logits.shape[-1]), target.reshape(-1), ignore_index=-1, reduction="none"
     )
     return -loss.reshape(shape).sum(-1)
 
 
-class TokenObserved(Observed):
+class TextObserved(Observed):
+    """A distribution over texts that can be written in more than one way."""
+
+    @torch.no_grad()
+    def write(self, decoding: Decoding) -> Tensor:
+        """One text a row, ``(..., B, T)``.
+
+        Arguments:
+            decoding: How its tokens are chosen.
+        """
+        (length,) = self.event_shape
+        told = self._told()
+        copies = decoding.width if decoding.method == "beam" else 1
+        rows = max(1, _LARGEST // (copies * self._vocabulary()))
+        parts = [
+            write(self._writer(some), len(some), length, decoding, some.device)
+            for some in told.split(rows)
+        ]
+        tokens = torch.cat(parts) if parts else told.new_zeros((0, length), dtype=torch.int64)
+        return tokens.reshape(*self.batch_shape, length)
+
+    @abc.abstractmethod
+    def _told(self) -> Tensor:
+        """What the writer is told of each text, the batch folded, ``(N, ...)``."""
+
+    @abc.abstractmethod
+    def _vocabulary(self) -> int:
+        """How many ids a step is about, at least."""
+
+    @abc.abstractmethod
+    def _writer(self, told: Tensor) -> Writer: ...
+
+
+class TokenObserved(TextObserved):
     """Texts whose positions are independent given z, until the end token.
 
     Arguments:
@@ -51,13 +94,13 @@ class TokenObserved(Observed):
     @property
     def log_probs(self) -> Tensor:
         """Log-probabilities of the tokens of each position in nats, ``(..., B, T, V)``."""
-        words = self.logits[..., _FIRST:].log_softmax(-1)
-        return functional.pad(words, (_FIRST, 0), value=-torch.inf)
+        words = self.logits[..., FIRST:].log_softmax(-1)
+        return functional.pad(words, (FIRST, 0), value=-torch.inf)
 
     @property
     def mode(self) -> Tensor:
         """The most likely token of each position, ended, ``(..., B, T)``."""
-        return end_texts(self.logits[..., _FIRST:].argmax(-1) + _FIRST)
+        return end_texts(self.logits[..., FIRST:].argmax(-1) + FIRST)
 
     @property
     def statistics(self) -> Tensor:
@@ -70,8 +113,17 @@ class TokenObserved(Observed):
     def _draw(self, sample_shape: Size) -> Tensor:
         return end_texts(draw_codes(self.log_probs, sample_shape))
 
+    def _told(self) -> Tensor:
+        return self.logits.reshape(-1, *self.logits.shape[-2:])
 
-class AutoregressiveObserved(Observed):
+    def _vocabulary(self) -> int:
+        return self.logits.shape[-1] * self.logits.shape[-2]
+
+    def _writer(self, told: Tensor) -> Writer:
+        return _Known(told)
+
+
+class AutoregressiveObserved(TextObserved):
     """Texts written token by token: position t is drawn given z and the tokens before it.
 
     Arguments:
@@ -94,17 +146,12 @@ class AutoregressiveObserved(Observed):
     @property
     def mode(self) -> Tensor:
         """The text got by taking the most likely token at each step, ``(..., B, T)``."""
-        with torch.no_grad():
-            tokens = self._write(self._folded(), greedy=True)
-        return tokens.reshape(*self.batch_shape, *self.event_shape)
+        return self.write(Decoding("greedy"))
 
     @property
     def statistics(self) -> Tensor:
         """The mode as floats, ``(..., B, T)``: not to be averaged over z."""
         return self.mode.to(self.context.dtype)
-
-    def _folded(self) -> Tensor:
-        return self.context.reshape(-1, self.context.shape[-1])  # (N, F)
 
     def _log_prob(self, value: Tensor, cells: Tensor | None) -> Tensor:
         shape = torch.broadcast_shapes(self.batch_shape, value.shape[:-1])
@@ -114,28 +161,91 @@ class AutoregressiveObserved(Observed):
         if self.dropout > 0:
             drop = torch.rand(tokens.shape, device=tokens.device) < self.dropout
             shown = torch.where(drop & (tokens != PAD), UNKNOWN, tokens)
-        logits = self.step(context, shown)
-        return score_tokens(logits.to(self.context.dtype), tokens).reshape(shape)
+        return self._score(context, shown, tokens).reshape(shape)
+
+    def _score(self, context: Tensor, shown: Tensor, tokens: Tensor) -> Tensor:
+        """Log-probability of each text in nats, (N,)."""
+        n_tokens = (tokens != PAD).sum(1)
+        few = len(tokens) < 4 * _GROUPS or tokens.device.type != "cpu"
+        if few:
+            return self._score_group(context, shown, tokens, n_tokens)
+        # Texts of about one length are read together: most are far shorter than the longest.
+        order = n_tokens.argsort(stable=True)
+        parts = [
+            self._score_group(context[rows], shown[rows], tokens[rows], n_tokens[rows])
+            for rows in order.chunk(_GROUPS)
+        ]
+        return torch.cat(parts)[order.argsort()]
+
+    def _score_group(
+        self, context: Tensor, shown: Tensor, tokens: Tensor, n_tokens: Tensor
+    ) -> Tensor:
+        """As ``_score``, without what stands behind the end of the longest text."""
+        longest = int(n_tokens.amax()) if len(tokens) else 0
+        # few different lengths, so that little memory is asked for anew
+        longest = min(tokens.shape[1], max(8, -(-longest // 8) * 8))
+        shown, tokens = shown[:, :longest], tokens[:, :longest]
+        step: Any = self.step
+        if not hasattr(step, "features"):
+            return score_tokens(step(context, shown).to(self.context.dtype), tokens)
+        real = tokens != PAD
+        logits = step.logits(step.features(context, shown)[real]).to(self.context.dtype)
+        loss = functional.cross_entropy(logits[:, FIRST:], tokens[real] - FIRST, reduction="none")
+        return torch.zeros_like(tokens, dtype=loss.dtype).masked_scatter(real, -loss).sum(1)
 
     def _draw(self, sample_shape: Size) -> Tensor:
-        n = sample_shape.numel()
-        context = self._folded().repeat(n, 1)  # (n N, F)
-        tokens = self._write(context, greedy=False)
-        return tokens.reshape(*sample_shape, *self.batch_shape, *self.event_shape)
+        context = self.context.expand(*sample_shape, *self.context.shape)
+        many = AutoregressiveObserved(context, self.step, self.event_shape[0])
+        return many.write(Decoding("sample"))
 
-    def _write(self, context: Tensor, *, greedy: bool) -> Tensor:
-        """One text for each row of a context, ``(N, F) -> (N, T)``."""
-        (length,) = self.event_shape
-        tokens = torch.full((len(context), length), PAD, device=context.device)
-        going = torch.ones(len(context), dtype=torch.bool, device=context.device)
-        for t in range(length):
-            logits = self.step(context, tokens[:, : t + 1])[:, t, _FIRST:].to(context.dtype)
-            if greedy:
-                token = logits.argmax(-1)
-            else:
-                token = draw_codes(logits.log_softmax(-1), Size(()))
-            tokens[:, t] = torch.where(going, token + _FIRST, PAD)
-            going = going & (tokens[:, t] != END)
-            if not going.any():
-                break
-        return tokens
+    def _told(self) -> Tensor:
+        return self.context.reshape(-1, self.context.shape[-1])  # (N, F)
+
+    def _vocabulary(self) -> int:
+        return int(getattr(self.step, "vocabulary", 1000))
+
+    def _writer(self, told: Tensor) -> Writer:
+        return _Going(told, self.step) if hasattr(self.step, "advance") else _Anew(told, self.step)
+
+
+class _Known:
+    """All positions' logits ``(N, T, V)`` are known beforehand."""
+
+    def __init__(self, logits: Tensor) -> None:
+        self.logits = logits
+
+    def next(self, tokens: Tensor) -> Tensor:
+        return self.logits[:, tokens.shape[1]]
+
+    def select(self, index: Tensor) -> None:
+        self.logits = self.logits[index]
+
+
+class _Anew:
+    """A step network that reads the whole text at every step."""
+
+    def __init__(self, context: Tensor, step: nn.Module) -> None:
+        self.context, self.step = context, step
+
+    def next(self, tokens: Tensor) -> Tensor:
+        # the token that is asked for is not read
+        tokens = functional.pad(tokens, (0, 1), value=PAD)
+        return self.step(self.context, tokens)[:, -1].to(self.context.dtype)
+
+    def select(self, index: Tensor) -> None:
+        self.context = self.context[index]
+
+
+class _Going:
+    """A step network that keeps what it has read, by ``begin`` and ``advance``."""
+
+    def __init__(self, context: Tensor, step: Any) -> None:  # noqa: ANN401
+        self.step, self.state, self.dtype = step, step.begin(context), context.dtype
+
+    def next(self, tokens: Tensor) -> Tensor:
+        last = tokens[:, -1] if tokens.shape[1] else None
+        logits, self.state = self.step.advance(self.state, last)
+        return logits.to(self.dtype)
+
+    def select(self, index: Tensor) -> None:
+        self.state = self.state.select(index)

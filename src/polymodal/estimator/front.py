@@ -11,8 +11,10 @@ import numpy as np
 from polymodal.data.dataset import MultimodalData
 from polymodal.data.modalities import NetworkSettings
 from polymodal.data.tensors import Tensors
+from polymodal.distributions.decoding import Decoding
 from polymodal.estimator.habits import Habits
 from polymodal.estimator.stored import write_model
+from polymodal.estimator.written import written
 from polymodal.fitting import Prepared, as_data, build_model, checked, prepare
 from polymodal.model import LatentModel
 from polymodal.tasks.attribute import attribution_frame
@@ -24,7 +26,7 @@ from polymodal.tasks.scores import Scores
 from polymodal.tasks.translate import reconstruct, translate
 from polymodal.training.fit import fit
 from polymodal.training.plan import usual_batch_size, usual_epochs
-from polymodal.training.progress import choose_progress
+from polymodal.training.progress import ProgressReporter, choose_progress
 from polymodal.training.settings import TrainSettings
 
 if TYPE_CHECKING:
@@ -183,7 +185,7 @@ class MultimodalModel(Habits):
             validation=rows.validation,
             run_dir=None if run_dir is None else Path(run_dir),
             resume=resume,
-            progress=choose_progress() if self.progress else None,
+            progress=self._reporter(),
         )
         self.model_, self.codec_, self.schema_ = model, rows.codec, rows.codec.schema
         self.held_out_, self.n_rows_ = rows.held_out, len(rows.train)
@@ -191,10 +193,19 @@ class MultimodalModel(Habits):
         self._train_tensors: Tensors | None = rows.train
         return self
 
+    def _reporter(self) -> ProgressReporter | None:
+        """What training tells of its course; children may listen for themselves."""
+        return choose_progress() if self.progress else None
+
     # -- asking ---------------------------------------------------------------------------------
 
     def impute(
-        self, data: DataLike, draws: int = 20, seed: int | None = None, refine: int = 0
+        self,
+        data: DataLike,
+        draws: int = 20,
+        seed: int | None = None,
+        refine: int = 0,
+        text: Decoding | str | None = None,
     ) -> Imputation:
         """Fill every hole given all that its row has.
 
@@ -204,6 +215,7 @@ class MultimodalModel(Habits):
             seed: All draws follow from it; the model's own seed when None.
             refine: Steps of Hamiltonian Monte Carlo towards the true posterior; 0 for none. Slow,
                 exact in the limit; it can pay where ``ess`` is small.
+            text: How missing texts are written, as in ``translate``.
 
         Returns:
             An ``Imputation``: ``mean``, ``draws``, ``interval(level)``, ``sd``, ``ess``.
@@ -213,7 +225,10 @@ class MultimodalModel(Habits):
         if refine != 0:
             self._check_positive("refine", refine)
         seed = self._seed(seed)
-        said = impute(self.model_, self._encode(rows), draws=draws, refine=refine, seed=seed)
+        how = written(text, self.schema_)
+        said = impute(
+            self.model_, self._encode(rows), draws=draws, refine=refine, seed=seed, text=how
+        )
         return Imputation(rows, self.codec_, said)
 
     def reconstruct(self, data: DataLike, seed: int | None = None) -> Any:  # noqa: ANN401
@@ -230,6 +245,7 @@ class MultimodalModel(Habits):
         given: str | Sequence[str] | None = None,
         draws: int = 1,
         seed: int | None = None,
+        text: Decoding | str | None = None,
     ) -> Any:  # noqa: ANN401
         """Some modalities given others.
 
@@ -239,6 +255,9 @@ class MultimodalModel(Habits):
             given: The modalities to read; all that the data have but ``to`` when None.
             draws: 1 for the best answer, more for a list of that many samples.
             seed: All draws follow from it; the model's own seed when None.
+            text: How texts are written: a ``Decoding`` or its words, ``"beam, width=8"``,
+                ``"sample, temperature=0.7"``. None takes the likeliest word at each step, and
+                plain samples for draws.
 
         Returns:
             Raw values of ``to`` (a list of strings, an array of images, a frame...), or a
@@ -261,6 +280,7 @@ class MultimodalModel(Habits):
             read_from,
             draws=draws,
             seed=self._seed(seed),
+            text=written(text, self.schema_, wanted),
         )
         answers = []
         for i in range(draws):
@@ -305,17 +325,25 @@ class MultimodalModel(Habits):
             seed=self._seed(seed),
         )
 
-    def generate(self, n: int, seed: int | None = None, values: Values = "auto") -> Any:  # noqa: ANN401
+    def generate(
+        self,
+        n: int,
+        seed: int | None = None,
+        values: Values = "auto",
+        text: Decoding | str | None = None,
+    ) -> Any:  # noqa: ANN401
         """New rows from the prior, in the container that the model was fitted on.
 
         Arguments:
             n: How many.
             seed: All draws follow from it; the model's own seed when None.
             values: ``"sample"``, ``"mean"``, or ``"auto"``: sampled tables and text, mean images.
+            text: How texts are written, as in ``translate``.
         """
         self._check_fitted()
         self._check_positive("n", n)
-        made = generate(self.model_, n, seed=self._seed(seed), values=values)
+        how, seed = written(text, self.schema_), self._seed(seed)
+        made = generate(self.model_, n, seed=seed, values=values, text=how)
         raw = {name: self.codec_.decode(name, value) for name, value in made.items()}
         return contained(self.codec_, raw, self.container_)
 

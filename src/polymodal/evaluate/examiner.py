@@ -1,10 +1,10 @@
-"""The examiner: puts one question to the model and to the baselines, and scores the answers."""
+"""The examiner: puts one question to a model and to the baselines, and scores the answers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -23,13 +23,15 @@ from polymodal.metrics.crps import crps_of_sample
 from polymodal.model import LatentModel
 from polymodal.random import derive_seed
 
+UNCOVERED = ("image", "count")
+"""Kinds of which coverage is not counted: their values stand on bounds or on few steps."""
+
 
 @dataclass
 class Examiner:
-    """Puts questions to the model and to the baselines and scores the answers.
+    """Puts questions to a model and to the baselines and scores the answers.
 
     Arguments:
-        model: The model.
         codec: Its codec.
         train: The training rows.
         draws: Draws a row.
@@ -40,7 +42,6 @@ class Examiner:
         imputer: What answers.
     """
 
-    model: LatentModel
     codec: DataCodec
     train: Tensors
     draws: int
@@ -51,52 +52,86 @@ class Examiner:
     imputer: Imputer
 
     def __post_init__(self) -> None:
-        self.blocks: dict[Part, Block] = fit_blocks(self.codec, self.train.x, self.train.present)
-        self.given_train: dict[Part, np.ndarray] = {
-            part: block.transform(self.train.x, self.train.present)
-            for part, block in self.blocks.items()
-        }
         self.unknown: list[str] = []
         self.own_units: OwnUnits = partial(in_own_units, self.codec)
 
-    def judge(self, question: Question) -> Iterator[tuple[list[SkillRow], Tensor | None]]:
-        """Rows of skill of each target, and hits of its intervals ``(L, cells)``."""
-        x, present = question.hidden.x, question.hidden.present
-        truth = {
-            name: self.own_units(name, _filled(x[name], question.asked[name]))
-            for name in question.names
-        }
-        given = {
-            part: block.transform(x, present)
+    @cached_property
+    def blocks(self) -> dict[Part, Block]:
+        """What the baselines see of each part."""
+        return fit_blocks(self.codec, self.train.x, self.train.present)
+
+    @cached_property
+    def given_train(self) -> dict[Part, np.ndarray]:
+        """The same of the training rows."""
+        return {
+            part: block.transform(self.train.x, self.train.present)
             for part, block in self.blocks.items()
-            if question.task == "cells" or part[0] not in question.names
         }
-        answers = ask(
-            self.imputer, self.model, question, truth, self.own_units,
-            draws=self.draws, levels=self.levels, seed=derive_seed(self.seed, 2),
-        )  # fmt: skip
+
+    def judge(
+        self, model: LatentModel, question: Question
+    ) -> Iterator[tuple[list[SkillRow], Tensor | None]]:
+        """Rows of skill of each target, and hits of its intervals ``(L, cells)``."""
+        truth = self.truth(question)
+        answers = self.answers(model, question, truth)
+        given = self.given(question)
         for target, rows in judged(question.targets, question.asked):
-            baselines = self._baselines(question, target, given, rows.cpu())
+            baselines = self.baselines(question, target, given, rows)
             if baselines is None:
                 self.unknown.append(target.label)
                 continue
-            cells = question.asked[target.name].cpu() if target.kind == "vector" else None
-            cells = cells[rows.cpu()] if cells is not None and cells.ndim == 2 else None
-            true = target.of(truth[target.name])[rows.cpu()]
-            yield self._score(
-                question, target, answers[target], true, cells, rows.cpu(), baselines
-            )
+            yield self._score(question, target, answers[target], truth, rows, baselines)
 
-    def _baselines(
+    def truth(self, question: Question) -> dict[str, Tensor]:
+        """What was hidden, in own units ``(N, ...)``; zeros where nothing was."""
+        return {
+            name: self.own_units(name, _filled(question.hidden.x[name], question.asked[name]))
+            for name in question.names
+        }
+
+    def answers(
+        self, model: LatentModel, question: Question, truth: dict[str, Tensor]
+    ) -> dict[Target, Answered]:
+        """What a model says of every target of a question."""
+        return ask(
+            self.imputer, model, question, truth, self.own_units,
+            draws=self.draws, levels=self.levels, seed=derive_seed(self.seed, 2),
+        )  # fmt: skip
+
+    def given(self, question: Question) -> dict[Part, np.ndarray]:
+        """What the baselines see of the rows of a question."""
+        return {
+            part: block.transform(question.hidden.x, question.hidden.present)
+            for part, block in self.blocks.items()
+            if question.task == "cells" or part[0] not in question.names
+        }
+
+    def learnable(self, target: Target) -> bool:
+        """Whether any training row has the target."""
+        if target.name not in self.train.x:
+            return False
+        return bool(_known(self.train.present[target.name], target).any())
+
+    def baselines(
         self, question: Question, target: Target, given: dict[Part, np.ndarray], rows: Tensor
     ) -> dict[str, Tensor] | None:
-        """What the baselines say of the rows asked for, in own units."""
+        """What the baselines say of some rows of a question, in own units.
+
+        Arguments:
+            question: The question.
+            target: One of its targets.
+            given: What the baselines see of the rows of the question.
+            rows: The rows in which the answer is known.
+
+        Returns:
+            Baseline -> ``(n, ...)``, or None if no training row has the target.
+        """
         if target.name not in self.train.x:
             return None
         whole = question.task == "modality"
         part = (target.name, None if whole else target.column)
         train_inputs = matrix(self.given_train, part, len(self.train))
-        test_inputs = matrix(given, part, len(question.rows))[rows.numpy()]
+        test_inputs = matrix(given, part, len(question.rows))[rows.cpu().numpy()]
         values = self.train.x[target.name].cpu()
         known = _known(self.train.present[target.name].cpu(), target)
         predicted = predict(
@@ -122,36 +157,59 @@ class Examiner:
         table[:, target.index] = values.double()
         return target.of(self.own_units(target.name, table))
 
+    def judgement(
+        self,
+        question: Question,
+        target: Target,
+        truth: dict[str, Tensor],
+        rows: Tensor,
+        predictions: dict[str, Tensor],
+        spread: dict[str, Tensor] | None = None,
+    ) -> Judged:
+        """What was said of a target, beside the truth, ready to be scored.
+
+        Arguments:
+            question: The question.
+            target: One of its targets.
+            truth: What was hidden.
+            rows: The rows of the question in which the answer is known.
+            predictions: Who -> what they say of those rows.
+            spread: What ``Judged`` knows by that name.
+        """
+        rows = rows.cpu()
+        cells = question.asked[target.name].cpu() if target.kind == "vector" else None
+        cells = cells[rows] if cells is not None and cells.ndim == 2 else None
+        true = target.of(truth[target.name])[rows]
+        spread_cells = thin(target, cells) if cells is not None else None
+        return Judged(question.task, target, true, cells, predictions, spread or {}, spread_cells)
+
     def _score(
         self,
         question: Question,
         target: Target,
         answer: Answered,
-        truth: Tensor,
-        cells: Tensor | None,
+        truth: dict[str, Tensor],
         rows: Tensor,
         baselines: dict[str, Tensor],
     ) -> tuple[list[SkillRow], Tensor | None]:
+        rows = rows.cpu()
         spread: dict[str, Tensor] = {}
         hits = None
-        spread_cells = None
         if answer.brier is not None:
             spread["brier"] = answer.brier[rows, None]
         if answer.crps is not None and answer.inside is not None:
             inside = answer.inside[:, rows]
             spread["crps"] = answer.crps[rows]
-            spread["crps_mean"] = self._crps_of_column(target, truth)
+            spread["crps_mean"] = self._crps_of_column(target, target.of(truth[target.name])[rows])
             spread["coverage"] = inside[self.level_index].double()
-            if cells is not None:
-                spread_cells = thin(target, cells)
-            hits = inside[:, spread_cells] if spread_cells is not None else inside.flatten(1)
-        judgement = Judged(
-            question.task, target, truth, cells, {"model": answer.point[rows], **baselines},
-            spread, spread_cells,
-        )  # fmt: skip
+        predictions = {"model": answer.point[rows], **baselines}
+        judgement = self.judgement(question, target, truth, rows, predictions, spread)
+        if answer.inside is not None:
+            inside, cells = answer.inside[:, rows], judgement.spread_cells
+            hits = inside[:, cells] if cells is not None else inside.flatten(1)
         found = skill_rows(judgement, resamples=self.bootstrap, seed=derive_seed(self.seed, 4))
         # Pixels lie on the bounds 0 and 1 so often that their coverage says little.
-        return found, None if target.kind in ("image", "count") else hits
+        return found, None if target.kind in UNCOVERED else hits
 
     def _crps_of_column(self, target: Target, truth: Tensor) -> Tensor:
         """CRPS of the training rows' own distribution, ``(n, F)``."""

@@ -49,7 +49,7 @@ class Judged:
 
 def skill_rows(judged: Judged, *, resamples: int, seed: int) -> list[SkillRow]:
     """One row a metric: an error, and for vectors R^2 too."""
-    rows = [_row(judged, _METRIC[judged.target.kind], resamples, seed)]
+    rows = [_row(judged, METRIC[judged.target.kind], resamples, seed)]
     if judged.target.kind == "vector" and len(judged.truth) > 1:
         rows.append(_row(judged, "r2", resamples, seed))
     return rows
@@ -78,7 +78,7 @@ def judge(difference: Estimate, n_rows: int) -> Judgement:
 
 def _row(judged: Judged, metric: str, resamples: int, seed: int) -> SkillRow:
     names = list(judged.predictions)
-    errors = _errors(judged, metric)
+    errors = errors_of(judged, metric)
 
     def statistics(weights: Tensor) -> Tensor:
         columns = [errors(name, weights) for name in names]
@@ -89,7 +89,7 @@ def _row(judged: Judged, metric: str, resamples: int, seed: int) -> SkillRow:
 
     n_rows, width = len(judged.truth), judged.truth[:1].numel()
     whole, replicates = bootstrap(statistics, n_rows, resamples=resamples, seed=seed, width=width)
-    tiny = _tiny(judged, metric)
+    tiny = rounding(judged, metric)
     n = len(names)
     whole[:n] = torch.where(whole[:n] <= tiny, 0.0, whole[:n])
     replicates[:, :n] = torch.where(replicates[:, :n] <= tiny, 0.0, replicates[:, :n])
@@ -141,7 +141,7 @@ def _estimate(value: Tensor, replicates: Tensor) -> Estimate:
     return Estimate(value.item(), *percentile_interval(replicates))
 
 
-_METRIC = {
+METRIC = {
     "number": "rmse",
     "positive": "rmse",
     "count": "rmse",
@@ -151,9 +151,10 @@ _METRIC = {
     "category": "error_rate",
     "text": "token_f1_error",
 }
+"""Kind -> the error by which skill is measured."""
 
 
-def _errors(judged: Judged, metric: str) -> Callable[[str, Tensor], Tensor]:
+def errors_of(judged: Judged, metric: str) -> Callable[[str, Tensor], Tensor]:
     """Name of a predictor, weights of rows ``(R, N)`` -> its error in each resample ``(R,)``."""
     predictions, truth, kind = judged.predictions, judged.truth, judged.target.kind
     if metric == "token_f1_error":
@@ -175,7 +176,7 @@ def _errors(judged: Judged, metric: str) -> Callable[[str, Tensor], Tensor]:
     return lambda name, weights: rmse(predictions[name], truth, None, weights)
 
 
-def _tiny(judged: Judged, metric: str) -> float:
+def rounding(judged: Judged, metric: str) -> float:
     """Errors up to this are rounding errors."""
     if metric != "rmse":
         return 1e-9

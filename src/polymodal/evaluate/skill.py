@@ -68,9 +68,7 @@ def evaluate_skill(
     """
     _check(test, train, draws, level, bootstrap, cell_share)
     levels = sorted({*attainable(COVERAGE_LEVELS, draws), level})
-    examiner = Examiner(
-        model, codec, train, draws, levels, levels.index(level), bootstrap, seed, imputer
-    )
+    examiner = Examiner(codec, train, draws, levels, levels.index(level), bootstrap, seed, imputer)
     generator = torch.Generator().manual_seed(derive_seed(seed, 1))
     questions = list(modality_questions(codec, test))
     cells = cell_question(codec, test, cell_share, generator)
@@ -80,7 +78,7 @@ def evaluate_skill(
     for number, question in enumerate(questions):
         if progress is not None:
             progress(number, len(questions), question.title)
-        for found, hits in examiner.judge(question):
+        for found, hits in examiner.judge(model, question):
             rows += found
             inside += [hits] if hits is not None else []
     if progress is not None:

@@ -27,6 +27,10 @@ class TokenLikelihood(Likelihood):
         """The most probable token of each position, ended, ``(..., T V) -> (..., T)``, int64."""
         return end_texts(statistics.unflatten(-1, self.parameter_shape).argmax(-1))
 
+    def averaged(self, statistics: Tensor) -> TokenObserved:
+        """The distribution with these (averaged) probabilities, ``(..., T V)``."""
+        return TokenObserved(statistics.unflatten(-1, self.parameter_shape).log())
+
 
 class AutoregressiveTextLikelihood(Likelihood):
     """Texts written token by token; the decoder gives the context of a step network.

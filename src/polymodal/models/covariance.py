@@ -106,9 +106,10 @@ class CovarianceELBO(nn.Module):
         """
         evidence, matrix = parameters
         beta, told = at_step(self.beta, step), statistics(z)
+        pull = (told.flatten(-2) @ matrix).reshape(told.shape)
         moved, expected = z, told
         if self.estimator == "conditional":
-            moved, expected = _conditional(evidence, matrix, z)
+            moved, expected = _conditional(evidence, pull, z)
         log_p = model.log_likelihoods(moved.flatten(-2), x, present)
         weighted = weighted_sum(model, log_p)  # (K, B)
         still = evidence.detach()
@@ -117,7 +118,7 @@ class CovarianceELBO(nn.Module):
             gain = weighted - beta * (still * told).sum((-2, -1))
             centred = (gain - gain.mean(0)) / (self.samples - 1)
         fixed = expected.detach()
-        pairs = interact(matrix, fixed, told)
+        pairs = 0.5 * (pull * fixed).sum((-2, -1))  # as `interact` has it: G is symmetric
         score = (evidence * fixed).sum((-2, -1)) + pairs
         model_phase = interact(matrix, fantasies, fantasies).mean()
         surrogate = (
@@ -133,14 +134,14 @@ class CovarianceELBO(nn.Module):
         return Terms(surrogate - surrogate.detach() + value, parts)
 
 
-def _conditional(evidence: Tensor, matrix: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+def _conditional(evidence: Tensor, pull: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
     """The draws as functions of their conditionals, and T's expectations under these.
+
+    ``pull`` is what the other blocks add to a block's natural parameters, ``(K, B, M, 2 d)``.
 
     The noise of a block is what the block differs from its conditional mean by: in a draw of q it
     is standard and independent of the other blocks.
     """
-    told = statistics(z)
-    pull = (told.flatten(-2) @ matrix).reshape(told.shape)
     # Each pair stands in the conditionals of two blocks: each has half of the gradient.
     mean, precision = moments(evidence + 0.5 * (pull + pull.detach()))
     noise = ((z - mean) * precision.sqrt()).detach()

@@ -34,6 +34,7 @@ from torch import Tensor, nn
 
 BOUND = 0.99
 """The c above."""
+_LEAST_PRECISION = (1 - BOUND**2) / 2
 _START = 0.1  # what a number's precision gains at the start when the others have variance one
 _SPREAD = 0.05
 _RATE = 5.0  # how many times faster than a bare parameter the blocks move: they lag behind else
@@ -48,7 +49,7 @@ def moments(natural: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and precision of the conditionals, ``(..., 2 d) -> (..., d)`` each."""
     first, second = natural.chunk(2, -1)
     # The bound holds in exact arithmetic; sums of large numbers round.
-    precision = (1 - 2 * second).clamp(min=(1 - BOUND**2) / 2)
+    precision = (1 - 2 * second).clamp(min=_LEAST_PRECISION)
     return first / precision, precision
 
 
@@ -120,7 +121,7 @@ def gibbs(matrix: Tensor, evidence: Tensor, z: Tensor, sweeps: int) -> Tensor:
     """Draw every block in turn given the others, ``sweeps`` times.
 
     Arguments:
-        matrix: All blocks of G, ``(2 M d, 2 M d)``.
+        matrix: All blocks of G, ``(2 M d, 2 M d)``; no block meets itself.
         evidence: nu, broadcastable to ``(..., M, 2 d)``.
         z: The states of the chains, ``(..., M, d)``.
         sweeps: How many times.
@@ -128,20 +129,50 @@ def gibbs(matrix: Tensor, evidence: Tensor, z: Tensor, sweeps: int) -> Tensor:
     Returns:
         The new states, ``(..., M, d)``.
     """
-    n_modalities, size = z.shape[-2], 2 * z.shape[-1]
-    z, told = z.clone(), statistics(z)
-    columns = matrix.split(size, 1)
+    (n_modalities, dim), n_chains = z.shape[-2:], z[..., 0, 0].numel()
+    others, size = n_modalities - 1, 2 * dim
+    pulls, base = _sweep(matrix, evidence.expand(*z.shape[:-1], size))
+    # Chains lie along the last axis, so that a block is one piece of memory. The ring holds the
+    # blocks 0..M-1 0..M-2: what block m meets is the M - 1 blocks after it.
+    told = statistics(z).reshape(n_chains, n_modalities, size).permute(1, 2, 0)
+    ring = torch.cat([told, told[:others]]).contiguous()
+    noise = ring.new_empty(n_modalities, dim, n_chains)
+    natural, drawn = ring.new_empty(size, n_chains), ring.new_empty(dim, n_chains)
+    first, root = natural.split(dim)
     for _ in range(sweeps):
-        noise = torch.randn_like(z)
+        noise.normal_()
         for m in range(n_modalities):
-            pull = evidence[..., m, :]
-            if n_modalities > 1:
-                pull = pull + told.flatten(-2) @ columns[m]
-            mean, precision = moments(pull)
-            drawn = mean + noise[..., m, :] * precision.rsqrt()
-            z[..., m, :] = drawn
-            told[..., m, :] = torch.cat([drawn, drawn.square()], -1)
-    return z
+            if others:
+                met = ring[m + 1 : m + n_modalities].view(-1, n_chains)
+                torch.addmm(base[m], pulls[m], met, out=natural)
+            else:
+                natural.copy_(base[m])
+            root.clamp_(min=_LEAST_PRECISION).rsqrt_()
+            torch.addcmul(noise[m], first, root, out=drawn)
+            torch.mul(drawn, root, out=ring[m, :dim])
+            torch.square(ring[m, :dim], out=ring[m, dim:])
+            if m < others:
+                ring[m + n_modalities].copy_(ring[m])
+    return ring[:n_modalities, :dim].permute(2, 0, 1).reshape(z.shape)
+
+
+def _sweep(matrix: Tensor, evidence: Tensor) -> tuple[Tensor, Tensor]:
+    """What a block's mean times precision, and its precision, are of T of the blocks after it.
+
+    Returns:
+        Factors ``(M, 2 d, (M - 1) 2 d)`` and constants ``(M, 2 d, C)`` of all C chains.
+    """
+    n_modalities, size = evidence.shape[-2:]
+    sign = torch.ones(2, size // 2, dtype=matrix.dtype, device=matrix.device)
+    sign[1] = -2
+    sign = sign.flatten()
+    block = torch.arange(n_modalities, device=matrix.device).unsqueeze(1)
+    after = (block + torch.arange(1, n_modalities, device=matrix.device)) % n_modalities
+    blocks = matrix.reshape(n_modalities, size, n_modalities, size).permute(2, 0, 3, 1)
+    factors = blocks[block, after].transpose(1, 2).flatten(2) * sign.unsqueeze(-1)
+    constants = evidence.reshape(-1, n_modalities, size) * sign
+    constants[..., size // 2 :] += 1
+    return factors, constants.permute(1, 2, 0).contiguous()
 
 
 @torch.no_grad()

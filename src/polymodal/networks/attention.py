@@ -6,6 +6,7 @@ et al. 2018, https://arxiv.org/abs/1709.07871), so that every block at every pos
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -55,6 +56,23 @@ class SelfAttention(nn.Module):
             is_causal=self.causal,
         )
         return self.out(mixed.transpose(1, 2).reshape(rows, length, width))
+
+    def advance(self, h: Tensor, past: Tensor | None) -> tuple[Tensor, Tensor]:
+        """As ``forward`` for one more position of a causal attention.
+
+        Arguments:
+            h: The new position, (N, 1, W).
+            past: Keys and values of those before, (N, 2, heads, t, W / heads); None if there are
+                none.
+
+        Returns:
+            The new position's mixture, (N, 1, W), and the keys and values with its own.
+        """
+        rows, _, width = h.shape
+        parts = self.qkv(h).view(rows, 3, self.heads, 1, width // self.heads)
+        known = parts[:, 1:] if past is None else torch.cat([past, parts[:, 1:]], 3)
+        mixed = F.scaled_dot_product_attention(parts[:, 0], known[:, 0], known[:, 1])
+        return self.out(mixed.reshape(rows, 1, width)), known
 
 
 class ContextNorm(nn.Module):
@@ -125,3 +143,12 @@ class TransformerBlock(nn.Module):
         given = (context,) if self.has_context else ()
         h = h + self.attention(self.before_attention(h, *given), attend)
         return h + self.mlp(self.before_mlp(h, *given))
+
+    def advance(
+        self, h: Tensor, context: Tensor | None, past: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """One more position after one causal block; see ``SelfAttention.advance``."""
+        given = (context,) if self.has_context else ()
+        mixed, known = self.attention.advance(self.before_attention(h, *given), past)
+        h = h + mixed
+        return h + self.mlp(self.before_mlp(h, *given)), known

@@ -19,6 +19,7 @@ from polymodal.networks.mlp import (
     check_sizes,
     dense_layers,
 )
+from polymodal.networks.subpixel import Doubling
 from polymodal.networks.weights import OUTPUT_GAIN, started
 
 SMALLEST_SIDE = 4
@@ -70,8 +71,7 @@ def double(
 ) -> nn.ConvTranspose2d:
     """The transposed convolution that doubles both sides, to exactly ``to``."""
     odd = (to[0] % 2, to[1] % 2)
-    layer = nn.ConvTranspose2d(in_channels, out_channels, 4, 2, 1, output_padding=odd)
-    return started(layer, gain)
+    return started(Doubling(in_channels, out_channels, odd), gain)
 
 
 class ConvEncoder(nn.Sequential):

@@ -9,6 +9,7 @@ state dict and what is written of them; parted again, each owns its numbers as b
 from __future__ import annotations
 
 import copy
+import operator
 from collections.abc import Iterable, Iterator, Sequence
 
 import torch
@@ -35,11 +36,23 @@ class Stack:
     @property
     def members(self) -> list[Tensor]:
         """The parameters; those that are joined, while they are."""
-        return self._joined or [getattr(owner, self._name) for owner in self._owners]
+        return self._joined or self._now()
 
     def __call__(self) -> Tensor:
         """All of them, ``(M, ...)``, with gradient."""
-        return torch.stack(self.members) if self.leaf is None else self.leaf
+        now = self._now()
+        # Others stand in their place where a call is made with weights of its own.
+        if self.leaf is None or not all(map(operator.is_, now, self._joined)):
+            return torch.stack(now)
+        return self.leaf
+
+    def _now(self) -> list[Tensor]:
+        # As a module finds them itself, without its detour.
+        found = [owner._parameters.get(self._name) for owner in self._owners]
+        return [
+            getattr(owner, self._name) if one is None else one
+            for owner, one in zip(self._owners, found, strict=True)
+        ]
 
     @property
     def can_join(self) -> bool:

@@ -11,6 +11,7 @@ Three ways between text and a vector:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -76,8 +77,10 @@ class TextEncoder(nn.Module):
         Arguments:
             tokens: Token ids, int64 (B, T), T at most ``length``; 0 is padding.
         """
-        rows, length = tokens.shape
         word = tokens != PADDING  # (B, T)
+        # what stands behind the longest text has no say
+        length = int(word.any(0).nonzero().amax()) + 1 if word.any() else 0
+        rows, tokens, word = len(tokens), tokens[:, :length], word[:, :length]
         h = self.words(tokens) + self.positions[:length]
         h = torch.cat([self.summary.expand(rows, 1, -1), h], 1)  # (B, 1 + T, W)
         attend = torch.cat([word.new_ones(rows, 1), word], 1)
@@ -223,6 +226,13 @@ class TextStepDecoder(nn.Module):
             context: Contexts, (N, F).
             tokens: Token ids, int64 (N, T), T at most ``length``. The last one is not read.
         """
+        return self.logits(self.features(context, tokens))
+
+    def features(self, context: Tensor, tokens: Tensor) -> Tensor:
+        """What ``logits`` turns into logits at each position, (N, T, W); as ``forward``.
+
+        Where only some positions are scored, the logits of the others need not be made.
+        """
         rows, length = tokens.shape
         if length > self.length:
             raise ValueError(
@@ -237,4 +247,50 @@ class TextStepDecoder(nn.Module):
         h = h + self.positions[:length] + self.enter(context).unsqueeze(1)
         for block in self.blocks:
             h = block(h, context)
-        return self.logits(self.norm(h, context))
+        return self.norm(h, context)
+
+    def begin(self, context: Tensor) -> TextState:
+        """The state before the first token of texts with these contexts, (N, F)."""
+        return TextState(context, 0, (None,) * len(self.blocks))
+
+    def advance(self, state: TextState, token: Tensor | None) -> tuple[Tensor, TextState]:
+        """Logits of the next token, (N, V), and the state behind it, without a second reading.
+
+        In evaluation mode they are those that ``forward`` gives at that position.
+
+        Arguments:
+            state: What was read so far.
+            token: The token before, int64 (N,); None at the start.
+        """
+        place, context = state.place, state.context
+        if place >= self.length:
+            raise ValueError(f"TextStepDecoder was made for at most {self.length} tokens.")
+        rows = len(context)
+        before = self.start.expand(rows, -1) if token is None else self.words(token)
+        h = (before + self.positions[place] + self.enter(context)).unsqueeze(1)
+        known = []
+        for block, past in zip(self.blocks, state.known, strict=True):
+            h, own = block.advance(h, context, past)  # type: ignore[operator]
+            known.append(own)
+        logits = self.logits(self.norm(h, context))[:, 0]
+        return logits, TextState(context, place + 1, tuple(known))
+
+
+@dataclass(frozen=True)
+class TextState:
+    """What a ``TextStepDecoder`` has read of N texts.
+
+    Arguments:
+        context: Contexts, (N, F).
+        place: How many tokens.
+        known: Keys and values of each block, (N, 2, heads, place, W / heads); None at the start.
+    """
+
+    context: Tensor
+    place: int
+    known: tuple[Tensor | None, ...]
+
+    def select(self, index: Tensor) -> TextState:
+        """The state of other texts: the n-th one is what the index[n]-th was, index (N',)."""
+        known = tuple(None if one is None else one[index] for one in self.known)
+        return TextState(self.context[index], self.place, known)

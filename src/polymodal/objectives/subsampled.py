@@ -15,6 +15,8 @@ References:
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
 from torch import Tensor, nn
 
@@ -56,8 +58,18 @@ def all_and_single(on: Tensor, *, complete: bool = False) -> Tensor:
     return torch.cat([on.unsqueeze(1), single & on.unsqueeze(1)], 1)
 
 
+class ScoresSets(Protocol):
+    """What `log_p_within` asks of a model."""
+
+    names: tuple[str, ...]
+
+    def log_likelihoods(self, z: Tensor, x: Batch, present: Present, *, each: bool) -> Scores:
+        """log p(x_m | z) in nats, ``(R, B)`` each, of draws ``z (M, R, B, D)``."""
+        ...
+
+
 def log_p_within(
-    model: MultimodalVAE,
+    model: ScoresSets,
     z: Tensor,
     x: Batch,
     present: Present,

@@ -11,9 +11,8 @@ posteriors are loose; :math:`\mathrm{sg}` keeps them from spoiling the decoders 
 which learn from the joint ELBO alone. A set that is all that its row has is the joint ELBO and is
 not counted again. The private block of a modality is learned in every set that holds it.
 
-Each decoder runs once, on the draws of all sets together. The slope of the further ELBOs in the
-draws is taken from that very run at once, and their place in the loss is taken by an expression
-with their value and that slope: the decoders' parameters never see it.
+Each decoder runs twice: on the draws of the joint posterior, and on those of all other sets with
+its weights held still, so that no gradient of a weight is computed for these.
 
 References:
     Ramakrishna Vedantam, Ian Fischer, Jonathan Huang, Kevin Murphy. Generative Models of Visually
@@ -26,7 +25,9 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
+from polymodal.likelihoods.together import Scores
 from polymodal.model import MultimodalVAE
 from polymodal.objectives.pieces import at_step, checked_weight, stratum_kl
 from polymodal.objectives.schedules import Schedule
@@ -91,7 +92,7 @@ class TripleELBO(nn.Module):
         kl = stratum_kl(q, model.prior())[0]
         kl = torch.where(counted, kl, torch.zeros_like(kl))
         joint, further, parts = kl.new_zeros(len(kl[0])), torch.zeros_like(kl[0]), {}
-        scores = log_p_within(model, drawn, x, present, chosen)
+        scores = log_p_within(HeldAfterFirst(model), drawn, x, present, chosen)
         for name, log_p in scores.items():
             alone = 1 + model.names.index(name)
             counts = counted[[0, alone, *range(1 + len(on), len(counted))]]
@@ -100,7 +101,7 @@ class TripleELBO(nn.Module):
             further = further + self.own_weight * model.weights[name] * log_p[1:].sum(0)
             parts[f"-log p({name})"] = -log_p[0].detach()
             parts[f"-log p({name}) of subsets"] = -log_p[1:].sum(0).detach()
-        fit = joint + self.gamma * decoders_frozen(further, drawn)
+        fit = joint + self.gamma * further
         loss = at_step(self.beta, step) * (kl[0] + self.gamma * kl[1:].sum(0)) - fit
         if self.average:
             loss = loss / counted.sum(0)
@@ -109,16 +110,35 @@ class TripleELBO(nn.Module):
         )
 
 
-def decoders_frozen(value: Tensor, z: Tensor) -> Tensor:
-    """A value a row ``(B,)`` of draws ``z (R, B, D)`` with no gradient but that through z.
+class HeldAfterFirst(nn.Module):
+    """Scores draws of several sets; decoders and likelihoods learn from the first set's alone.
 
-    The graph of the value is left as it was, for whatever else was made in the same run.
+    Arguments:
+        model: The model.
     """
-    if not (torch.is_grad_enabled() and z.requires_grad and value.requires_grad):
-        return value.detach()
-    (slope,) = torch.autograd.grad(value.sum(), z, retain_graph=True)
-    along = (z * slope).sum((0, -1))
-    return value.detach() + along - along.detach()
+
+    def __init__(self, model: MultimodalVAE) -> None:
+        super().__init__()
+        self.model, self.names = model, model.names
+
+    def log_likelihoods(
+        self, z: Tensor, x: Batch, present: Present, *, each: bool = True
+    ) -> Scores:
+        """log p(x_m | z) in nats, ``(R, B)`` each, of draws ``z (M, R, B, D)``."""
+        if not torch.is_grad_enabled():
+            return self.model.log_likelihoods(z, x, present, each=each)
+        first = self.model.log_likelihoods(z[:, :1], x, present, each=each)
+        held = {
+            f"model.{part}.{name}": weight.detach()
+            for part in ("decoders", "likelihoods")
+            for name, weight in self.model.get_submodule(part).named_parameters()
+        }
+        further = functional_call(self, held, (z[:, 1:], x, present, each))
+        return Scores(tuple(first), torch.cat([first.together, further.together], 1))
+
+    def forward(self, z: Tensor, x: Batch, present: Present, each: bool) -> Scores:
+        """The model's own answer."""
+        return self.model.log_likelihoods(z, x, present, each=each)
 
 
 def seen_in_part(present: Present, tables: Mapping[str, int], share: float) -> dict[str, Tensor]:

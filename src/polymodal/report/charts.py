@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from polymodal.evaluate.result import Estimate
     from polymodal.training.result import EpochRecord
 
 INK, GRID = "#7b818c", "#7b818c44"
@@ -71,6 +72,23 @@ def draw_calibration(points: Sequence[tuple[float, float, int]]) -> Figure:
     axis.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="promised share", ylabel="share inside")
     axis.set_aspect("equal")
     _legend(axis)
+    return figure
+
+
+def draw_skills(
+    names: Sequence[str], skills: Sequence[Estimate], simple: Sequence[bool]
+) -> Figure:
+    """Methods from the best down, each with its interval; 0 is the best simple method."""
+    figure, (axis,) = _panels(1, width=6.4, height=0.8 + 0.32 * len(names))
+    places = range(len(names) - 1, -1, -1)
+    axis.axvline(0, color=INK, lw=1, ls="--")
+    for place, skill, plain in zip(places, skills, simple, strict=True):
+        colour = INK if plain else COLOURS[0]
+        axis.plot([skill.low, skill.high], [place, place], color=colour, lw=2, alpha=0.6)
+        axis.plot(skill.value, place, marker="o", ms=6, color=colour)
+    axis.set_yticks(list(places), [_clean(name) for name in names])
+    axis.set_ylim(-0.6, len(names) - 0.4)
+    axis.set(xlabel="skill (0: the best simple method for each column; 1: perfect)")
     return figure
 
 

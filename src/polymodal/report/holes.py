@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from polymodal.data.text_settings import UNITS
 from polymodal.report.pictures import encode_mask
 from polymodal.typing import rows_present
 
@@ -91,7 +92,7 @@ def _blocks(there: np.ndarray, bands: list[dict[str, Any]]) -> list[np.ndarray]:
 def _kind(codec: DataCodec, name: str) -> str:
     kind = codec.kind(name)
     if kind == "text":
-        return f"text, up to {codec.length(name)} words"
+        return f"text, up to {codec.length(name)} {UNITS[codec.text_level(name)]}"
     shape = codec.shape(name)
     if kind == "image":
         return f"image, {shape[2]} x {shape[1]} {'grey' if shape[0] == 1 else 'colour'}"

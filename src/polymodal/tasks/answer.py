@@ -8,6 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from polymodal.distributions.decoding import Decoding
+from polymodal.distributions.observed import Observed
+from polymodal.distributions.tokens import TextObserved
+from polymodal.likelihoods.base import Likelihood
+from polymodal.likelihoods.tokens import TokenLikelihood
 from polymodal.model import LatentModel
 from polymodal.tasks.hmc import refine as refined_draws
 from polymodal.tasks.latent_draws import posterior_draws
@@ -50,11 +55,13 @@ def answer(
     draws: int,
     proposals: int,
     refine: int = 0,
+    text: Decoding | None = None,
 ) -> Answer:
     """Point estimates and draws of the modalities ``names`` given what is present.
 
     With no proposals, z is drawn from the amortised posterior itself. With ``refine`` chains of so
-    many steps go on from these draws.
+    many steps go on from these draws. ``text`` says how texts are written; None is greedy for the
+    point and a plain sample for a draw.
     """
     n_points = max(draws, POINT_DRAWS)
     if proposals:
@@ -75,19 +82,36 @@ def answer(
         p = model.decode(at, (name,))[name]
         if p.averages:
             statistics[name] = p.statistics.mean(0)
-            point[name] = likelihood.point(statistics[name])
+            point[name] = averaged_point(likelihood, statistics[name], text)
             if draws:
                 some = p if draws == len(at) else model.decode(at[:draws], (name,))[name]
-                drawn[name] = some.sample()
+                drawn[name] = value_drawn(some, text)
             continue
         # Text has no mean: the likeliest words at one z that stands for the row.
         centre = at.mean(0, keepdim=True)
         nearest = (at - centre).square().sum(-1).argmin(0)  # (B,)
         middle = at[nearest, torch.arange(at.shape[1], device=at.device)]
-        point[name] = model.decode(middle, (name,))[name].mode
+        point[name] = value_at(model.decode(middle, (name,))[name], text)
         if draws:
-            drawn[name] = model.decode(at[:draws], (name,))[name].sample()
+            drawn[name] = value_drawn(model.decode(at[:draws], (name,))[name], text)
     return Answer(point, statistics, drawn, ess, acceptance)
+
+
+def value_at(p: Observed, text: Decoding | None) -> Tensor:
+    """The likeliest value at one z, a text as ``text`` says."""
+    return p.write(text) if text is not None and isinstance(p, TextObserved) else p.mode
+
+
+def value_drawn(p: Observed, text: Decoding | None) -> Tensor:
+    """A sample, a text as ``text`` says."""
+    return p.write(text) if text is not None and isinstance(p, TextObserved) else p.sample()
+
+
+def averaged_point(likelihood: Likelihood, statistics: Tensor, text: Decoding | None) -> Tensor:
+    """Values from averaged expectations, a text as ``text`` says."""
+    if text is None or not isinstance(likelihood, TokenLikelihood):
+        return likelihood.point(statistics)
+    return likelihood.averaged(statistics).write(text)
 
 
 def mean_given_others(

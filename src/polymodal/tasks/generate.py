@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from polymodal.data.tensors import Tensors
+from polymodal.distributions.decoding import Decoding
 from polymodal.distributions.factorised import LocationScale
 from polymodal.distributions.observed import Observed
 from polymodal.model import LatentModel
-from polymodal.tasks.answer import chunks
+from polymodal.tasks.answer import averaged_point, chunks, value_at, value_drawn
 from polymodal.tasks.asking import asking
 
 Values = Literal["auto", "mean", "sample"]
@@ -19,7 +20,12 @@ Values = Literal["auto", "mean", "sample"]
 
 @torch.no_grad()
 def generate(
-    model: LatentModel, n: int, *, seed: int | None = None, values: Values = "auto"
+    model: LatentModel,
+    n: int,
+    *,
+    seed: int | None = None,
+    values: Values = "auto",
+    text: Decoding | None = None,
 ) -> dict[str, Tensor]:
     """Draw z from the prior and decode every modality from it.
 
@@ -30,6 +36,7 @@ def generate(
         values: ``"sample"`` draws each value from its likelihood, ``"mean"`` takes the mean (or
             the likeliest value), ``"auto"`` samples tables and text and takes the mean of images
             and vectors, whose independent noise nobody wants to look at.
+        text: How texts are written, whatever ``values`` says.
 
     Returns:
         Name -> ``(n, ...)``.
@@ -47,15 +54,19 @@ def generate(
         z = model.prior().sample((n,))
         for rows in chunks(n, 1, z.device):
             for name, p in model.decode(z[rows], model.names).items():
-                made[name].append(_value(model, name, p, values))
+                made[name].append(_value(model, name, p, values, text))
     return {name: torch.cat(parts) for name, parts in made.items()}
 
 
-def _value(model: LatentModel, name: str, p: Observed, values: Values) -> Tensor:
+def _value(
+    model: LatentModel, name: str, p: Observed, values: Values, text: Decoding | None
+) -> Tensor:
     noisy = isinstance(p, LocationScale) or len(p.event_shape) > 1
     if values == "sample" or (values == "auto" and not noisy):
-        return p.sample()
-    return model.likelihood(name).point(p.statistics) if p.averages else p.mode
+        return value_drawn(p, text)
+    if p.averages:
+        return averaged_point(model.likelihood(name), p.statistics, text)
+    return value_at(p, text)
 
 
 @torch.no_grad()

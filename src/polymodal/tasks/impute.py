@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from polymodal.data.tensors import Tensors
+from polymodal.distributions.decoding import Decoding
 from polymodal.model import LatentModel
 from polymodal.tasks.answer import Answer, answer, chunks, enough_proposals
 from polymodal.tasks.asking import asking
@@ -52,6 +53,7 @@ def impute(
     seed: int = 0,
     names: Sequence[str] | None = None,
     keep: bool = True,
+    text: Decoding | None = None,
     on_rows: Callable[[int], None] | None = None,
 ) -> Imputed:
     """Fill what is missing in every row given all that the row has.
@@ -67,6 +69,8 @@ def impute(
         seed: All draws follow from it.
         names: The modalities to fill; all of the model when None.
         keep: Keep observed values; else every value of ``names`` is the model's.
+        text: How texts are written; None takes the likeliest word at each step for the point, and
+            samples draws.
         on_rows: Called with the number of rows done, for a progress bar.
 
     Returns:
@@ -90,7 +94,14 @@ def impute(
             rows = wanted[piece]
             x, present = source.gather(rows)
             said = answer(
-                model, x, present, names, draws=draws, proposals=proposals, refine=refine
+                model,
+                x,
+                present,
+                names,
+                draws=draws,
+                proposals=proposals,
+                refine=refine,
+                text=text,
             )
             for name in names:
                 _fill(result, name, rows, missing[name][rows], said)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from polymodal.data.tensors import Tensors
+from polymodal.distributions.decoding import Decoding
 from polymodal.model import LatentModel
 from polymodal.tasks.impute import impute
 
@@ -20,6 +21,7 @@ def translate(
     *,
     draws: int = 1,
     seed: int = 0,
+    text: Decoding | None = None,
 ) -> dict[str, Tensor]:
     """Say what the modalities ``to`` are, given others.
 
@@ -33,6 +35,7 @@ def translate(
         given: The modalities to read; all of ``source`` but ``to`` when None.
         draws: 1 for a point estimate, more for that many samples.
         seed: All draws follow from it.
+        text: How texts are written; None as ``impute`` does.
 
     Returns:
         Name -> ``(draws, N, ...)``.
@@ -61,6 +64,7 @@ def translate(
         seed=seed,
         names=to,
         keep=False,
+        text=text,
     )
     return said.draws if draws > 1 else {name: said.point[name][None] for name in to}
 

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from polymodal.distributions.decoding import Decoding
+from polymodal.distributions.tokens import TextObserved
 from polymodal.likelihoods.base import Likelihood
 from polymodal.random import seeded
 
@@ -56,6 +58,7 @@ def check_likelihood(
         check_low_precision_gives_float32,
         check_sample_axes_equal_a_loop,
         check_statistics_give_legal_values,
+        check_what_is_written_is_scored,
     ]
     if len(likelihood.value_shape) == 1:
         laws.append(check_absent_cells_never_matter)
@@ -88,6 +91,25 @@ def check_samples_are_scored(likelihood: Likelihood, leading: tuple[int, ...] = 
     assert observed.mode.shape == (*leading, *likelihood.value_shape)
     assert observed.mode.dtype == drawn.dtype
     assert observed.log_prob(observed.mode).isfinite().all()
+
+
+def check_what_is_written_is_scored(
+    likelihood: Likelihood, leading: tuple[int, ...] = (5,)
+) -> None:
+    """Texts: greedy gives the mode, as does a beam of one; all that is written has a score."""
+    likelihood, parameters, _ = _instance(likelihood, leading)
+    observed = likelihood(parameters)
+    if not isinstance(observed, TextObserved):
+        return
+    for how in ("greedy", "beam, width=1", "beam, width=3", "sample, temperature=0.5, top_p=0.9"):
+        decoding = Decoding.of(how) or Decoding()
+        with seeded(3):
+            said = observed.write(decoding)
+        assert said.shape == observed.mode.shape, f"{how}: shape {said.shape}"
+        assert said.dtype == observed.mode.dtype, f"{how}: dtype {said.dtype}"
+        assert observed.log_prob(said).isfinite().all(), f"{how}: a text has no probability"
+        if how in ("greedy", "beam, width=1"):
+            assert said.equal(observed.mode), f"{how} is not the mode"
 
 
 def check_density_sums_to_one(likelihood: Likelihood, support: Support) -> None:

@@ -61,6 +61,8 @@ def check_step_decoder(
 ) -> Iterator[tuple[str, Law]]:
     """The laws of a step decoder: those of every network, and causality.
 
+    One that keeps what it has read, by ``begin`` and ``advance``, is held to its ``forward``.
+
     Arguments:
         decoder: (N, context_features), (N, T) -> logits (N, T, vocabulary).
         context_features: Size of the context.
@@ -76,6 +78,8 @@ def check_step_decoder(
     yield from _laws(decoder, batch, (length, vocabulary))
     yield "logits see only the tokens before", lambda: check_causality(decoder, *batch(ROWS))
     yield "every position sees the context", lambda: check_context_is_seen(decoder, *batch(ROWS))
+    if hasattr(decoder, "advance"):
+        yield "advancing is reading", lambda: check_advancing_is_reading(decoder, *batch(ROWS))
 
 
 def _laws(
@@ -179,6 +183,21 @@ def check_context_is_seen(network: nn.Module, context: Tensor, tokens: Tensor) -
     network = _evaluated(network)
     moved = (network(context, tokens) != network(context + 1.0, tokens)).any(-1)
     _require(bool(moved.all()), "Some position does not depend on the context.")
+
+
+def check_advancing_is_reading(network: nn.Module, context: Tensor, tokens: Tensor) -> None:
+    """Token by token come the logits of one reading, also after other rows are selected."""
+    network = _evaluated(network)
+    whole, last = network(context, tokens), None
+    state = network.begin(context)  # type: ignore[operator]
+    for t in range(tokens.shape[1]):
+        if t == tokens.shape[1] // 2:
+            turned = torch.arange(len(context)).flip(0)
+            state, whole, tokens = state.select(turned), whole[turned], tokens[turned]
+            last = None if last is None else last[turned]
+        logits, state = network.advance(state, last)  # type: ignore[operator]
+        torch.testing.assert_close(logits, whole[:, t], rtol=1e-4, atol=1e-5)
+        last = tokens[:, t]
 
 
 def _evaluated(network: nn.Module) -> nn.Module:

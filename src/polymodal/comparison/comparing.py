@@ -1,0 +1,214 @@
+"""Compare recipes: fit each with several seeds, examine all alike, say which to use.
+
+It stands above the estimator, because it fits models; what can be said of sheets of answers
+without fitting anything stands in ``evaluate``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import tempfile
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from polymodal.comparison.fits import fit_one
+from polymodal.comparison.folder import Cost, Finished, Folder, write_text
+from polymodal.comparison.plan import Plan, Split, check_recipes, split_rows
+from polymodal.comparison.progress import Board, duration
+from polymodal.comparison.result import Comparison
+from polymodal.comparison.table import Failure, assemble
+from polymodal.data.dataset import MultimodalData
+from polymodal.evaluate.examination import Examination, Measure
+from polymodal.evaluate.sheet import Sheet
+from polymodal.files import FileError
+from polymodal.training.plan import usual_batch_size, usual_epochs
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    DataLike = MultimodalData | DataFrame | str | Path
+
+TABLE_NAME = "comparison.json"
+_SIMPLE = "simple"
+
+
+def compare(
+    data: DataLike,
+    recipes: Sequence[str] = ("mopoe", "mvtcae", "mmvaeplus"),
+    seeds: int | Sequence[int] = 3,
+    *,
+    folder: str | Path | None = None,
+    test: DataLike | None = None,
+    validation: DataLike | None = None,
+    measures: Sequence[Measure] = (),
+    progress: bool = True,
+    **shared: Any,  # noqa: ANN401 (the fields of Plan)
+) -> Comparison:
+    """Fit several recipes with several seeds and judge them beside simple methods, all alike.
+
+    The rows are split once. Every fit has the same rows, networks, latent size and epochs; every
+    model, and the mean, a linear model and 5 nearest neighbours, are asked for the same hidden
+    values of the same test rows. A recipe that fails does not end the comparison; its row says
+    why.
+
+    Arguments:
+        data: The rows.
+        recipes: Names of recipes.
+        seeds: How many seeds, from 0, or which.
+        folder: Where finished fits are kept; the same call goes on where it was stopped, and
+            further recipes and seeds may join. A temporary one when None.
+        test: Rows to judge on; a share of ``data`` when None.
+        validation: Rows to stop by; a share of the training rows when None.
+        measures: Further measurements of every model; see ``polymodal.evaluate.examination``.
+        progress: Tell on standard error how far it has come.
+        shared: What all fits share, by name: ``latent_dim``, ``epochs``, ``networks``,
+            ``max_seconds``, ``settings`` (recipe -> its settings), ``test_share``, ``draws``...;
+            the fields of ``polymodal.comparison.Plan``.
+
+    Returns:
+        The comparison; ``print`` shows its table.
+
+    Raises:
+        ValueError: If a recipe or a setting is unknown, or there are too few rows.
+        FileError: If ``folder`` holds a comparison of other rows or with other settings.
+        KeyboardInterrupt: If it was stopped; what was done is in ``folder``.
+
+    Example:
+        >>> import polymodal as pm
+        >>> data = pm.load_bundled("penguins")[:80]
+        >>> found = pm.compare(data, ["pcca", "cca"], seeds=1, progress=False)
+        >>> len(found.rows)
+        5
+    """
+    plan = _plan(shared)
+    names, chosen = check_recipes(recipes, seeds)
+    strangers = [name for name in plan.settings if name not in names]
+    if strangers:
+        raise ValueError(f"compare: settings of {strangers[0]!r}, which is not compared.")
+    parameters = [plan.parameters(name, seed) for seed in chosen for name in names]
+    split = split_rows(data, plan, test, validation)
+    with tempfile.TemporaryDirectory(prefix="polymodal-") as temporary:
+        place = Folder(Path(temporary if folder is None else folder))
+        shared_facts = {**plan.facts(), "measures": len(measures)}
+        place.claim(
+            {**shared_facts, "data": split.fingerprint, "rows": split.sizes},
+            {name: dict(plan.settings.get(name, {})) for name in names},
+        )
+        exam = Examination(
+            split.rows.codec, split.test, split.rows.train, plan.draws, plan.level,
+            plan.resamples, plan.split_seed, measures=tuple(measures),
+        )  # fmt: skip
+        if not exam.questions:
+            raise ValueError(
+                "compare: nothing can be hidden and asked for, as no test row has a other modality"
+                " or a table of several columns; give data that have more to tell from each other."
+            )
+        done, failures = _all_fits(split, parameters, exam, place, progress)
+        simple = _simple(exam, place)
+        usual = _usual_epochs(split, plan)
+        found = assemble(names, done, failures, simple, exam, split, plan.epochs or usual, usual)
+        write_text(place.path / TABLE_NAME, json.dumps(found.to_dict(), indent=1))
+    return found
+
+
+def _plan(shared: Mapping[str, Any]) -> Plan:
+    known = [field.name for field in dataclasses.fields(Plan)]
+    for name in shared:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise ValueError(
+                f"compare has no parameter {name!r}.{hint} Known: {', '.join(known)}."
+            )
+    return Plan(**shared)
+
+
+def _usual_epochs(split: Split, plan: Plan) -> int:
+    n_rows = len(split.rows.train)
+    return usual_epochs(n_rows, plan.batch_size or usual_batch_size(n_rows))
+
+
+def _all_fits(
+    split: Split,
+    parameters: Sequence[dict[str, Any]],
+    exam: Examination,
+    folder: Folder,
+    progress: bool,
+) -> tuple[list[Finished], dict[str, Failure]]:
+    """Every recipe with the first seed, then with the next, so that each stop leaves a table."""
+    done: list[Finished] = []
+    failures: dict[str, Failure] = {}
+    board = Board(len(parameters), show=progress)
+    try:
+        for chosen in parameters:
+            recipe, seed = chosen["recipe"], chosen["seed"]
+            what = f"{recipe}, seed {seed}"
+            if recipe in failures:
+                board.skip(what, "left out, as the recipe failed before")
+                continue
+            kept = folder.finished(recipe, seed)
+            if kept is not None:
+                board.skip(what, "was done before")
+                done.append(kept)
+                continue
+            board.begin(what)
+            try:
+                done.append(_one(split, chosen, exam, folder, board))
+            except (FileError, OSError):
+                raise
+            except Exception as error:
+                folder.failed(recipe, seed, traceback.format_exc())
+                failures[recipe] = Failure(seed, _sentence(error))
+                board.end(f"failed. {failures[recipe].reason}")
+    finally:
+        board.close()
+    return done, failures
+
+
+def _one(
+    split: Split, parameters: dict[str, Any], exam: Examination, folder: Folder, board: Board
+) -> Finished:
+    """Fit, save, examine, keep."""
+    recipe, seed = parameters["recipe"], parameters["seed"]
+    model, cost = fit_one(split, parameters, folder, board)
+    model.save(folder.model_file(recipe, seed))
+    board.examine()
+    sheet = exam.of_model(model.model_)
+    broken = [one for one, bad in zip(sheet.asked, sheet.errors.isnan(), strict=True) if bad]
+    if broken:
+        place = broken[0].column or broken[0].modality
+        raise ValueError(f"Its answers for {place} are not numbers. {model.result_.reason}")
+    result = model.result_
+    finished = Finished(
+        recipe, seed, result.status, result.reason, len(result.history), cost, {recipe: sheet}
+    )
+    folder.keep(finished)
+    ended = {"finished": "done", "early_stopped": "stopped early", "diverged": "diverged"}
+    board.end(f"{ended.get(result.status, result.status)} in {duration(cost.wall)}")
+    return finished
+
+
+def _simple(exam: Examination, folder: Folder) -> Finished:
+    """The simple methods, examined once; they have no seed of their own."""
+    kept = folder.finished(_SIMPLE, exam.seed)
+    if kept is not None:
+        return kept
+    cpu, wall = time.process_time(), time.monotonic()
+    sheets: dict[str, Sheet] = exam.of_baselines()
+    cost = Cost(time.process_time() - cpu, time.monotonic() - wall)
+    finished = Finished(_SIMPLE, exam.seed, "finished", "", 0, cost, sheets)
+    folder.keep(finished)
+    return finished
+
+
+def _sentence(error: Exception) -> str:
+    """What went wrong, in one line that says something even where the error does not."""
+    text = " ".join(str(error).split())
+    if isinstance(error, ValueError | RuntimeError) and text:
+        return text if text.endswith((".", "!", "?")) else f"{text}."
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

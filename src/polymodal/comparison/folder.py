@@ -1,0 +1,223 @@
+"""The folder of a comparison: a file a finished fit, so that it goes on where it was stopped.
+
+``settings.json`` says what is compared; ``mopoe-0.pm`` is a fitted model and ``mopoe-0.fit`` what
+its examination found; ``mopoe-0/`` is there only while that fit is under way. Every file is
+written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from polymodal.evaluate.sheet import Sheet
+from polymodal.files import FileError, FileFormat
+from polymodal.training.checkpoint import FILE_NAME
+from polymodal.training.result import Status
+
+FIT_FILE = FileFormat(
+    "polymodal comparison fit", 1, "Delete it: the fit is then made again, with the same result."
+)
+SETTINGS_NAME = "settings.json"
+_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a fit took.
+
+    Arguments:
+        cpu: Seconds of processor time, of all threads together.
+        wall: Seconds on the clock.
+    """
+
+    cpu: float = 0.0
+    wall: float = 0.0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.cpu + other.cpu, self.wall + other.wall)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """One fit, done and examined.
+
+    Arguments:
+        recipe: The recipe; for the simple methods ``"simple"``.
+        seed: The seed.
+        status: How training ended.
+        reason: The same in a sentence.
+        epochs: Epochs done.
+        cost: What it took.
+        sheets: What the examination found: of a recipe one sheet, by its name.
+    """
+
+    recipe: str
+    seed: int
+    status: Status
+    reason: str
+    epochs: int
+    cost: Cost
+    sheets: Mapping[str, Sheet]
+
+
+class Folder:
+    """The files of a comparison.
+
+    Arguments:
+        path: The folder; made where it is missing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def claim(self, shared: Mapping[str, Any], recipes: Mapping[str, Any]) -> None:
+        """Say what is compared here, or see that it is the same as before.
+
+        Further recipes and seeds may join those of a folder.
+
+        Arguments:
+            shared: What all fits share.
+            recipes: Recipe -> its settings.
+
+        Raises:
+            FileError: If the folder has a comparison with other settings or of other data, or
+                files that are none of a comparison.
+        """
+        file = self.path / SETTINGS_NAME
+        # Through JSON, so that tuples compare equal to the lists that were read.
+        shared, recipes = json.loads(json.dumps(shared)), json.loads(json.dumps(recipes))
+        before: dict[str, Any] = {}
+        if file.exists():
+            before = self._settings(file)
+            self._check_same(before["shared"], shared, "")
+            for name, settings in recipes.items():
+                was = before["recipes"].get(name, settings)
+                self._check_same(was, settings, f" of recipe {name}")
+        elif self.path.is_dir() and any(self.path.iterdir()):
+            raise FileError(
+                f"{self.path}: the folder holds other files and no comparison; name an empty or "
+                "new folder."
+            )
+        known = {**before.get("recipes", {}), **recipes}
+        said = {"format": "polymodal comparison", "version": _VERSION}
+        write_text(file, json.dumps({**said, "shared": shared, "recipes": known}, indent=1))
+
+    def _settings(self, file: Path) -> dict[str, Any]:
+        try:
+            found = json.loads(file.read_text("utf-8"))
+            if found["format"] != "polymodal comparison" or found["version"] != _VERSION:
+                raise KeyError("format")
+            return {"shared": dict(found["shared"]), "recipes": dict(found["recipes"])}
+        except (ValueError, KeyError, TypeError) as error:
+            raise FileError(
+                f"{file}: not the settings of a comparison of this version of polymodal; name "
+                "another folder."
+            ) from error
+
+    def _check_same(self, was: Mapping[str, Any], now: Mapping[str, Any], whose: str) -> None:
+        for name in [*now, *(one for one in was if one not in now)]:
+            if was.get(name) == now.get(name):
+                continue
+            if name == "data":
+                said = "the folder holds a comparison on other rows"
+            else:
+                said = (
+                    f"the folder holds a comparison with {name}={_short(was.get(name))}{whose}, "
+                    f"now {_short(now.get(name))}"
+                )
+            raise FileError(
+                f"{self.path}: {said}; methods can be compared only where all that is the same. "
+                "Use those settings, or another folder."
+            )
+
+    def model_file(self, recipe: str, seed: int) -> Path:
+        """Where a fitted model is kept."""
+        return self.path / f"{recipe}-{seed}.pm"
+
+    def run_dir(self, recipe: str, seed: int) -> Path:
+        """Where a fit under way keeps its checkpoints."""
+        return self.path / f"{recipe}-{seed}"
+
+    def finished(self, recipe: str, seed: int) -> Finished | None:
+        """A fit that is done; None where it is not.
+
+        Raises:
+            FileError: If its file is damaged.
+        """
+        file = self._fit_file(recipe, seed)
+        if not file.exists():
+            return None
+        facts, tensors = FIT_FILE.read(file)
+        try:
+            sheets = {}
+            for name, held in facts["sheets"].items():
+                own = {
+                    key.removeprefix(f"{name}/"): value
+                    for key, value in tensors.items()
+                    if key.startswith(f"{name}/")
+                }
+                sheets[name] = Sheet.unpack(held, own)
+            return Finished(
+                recipe,
+                seed,
+                facts["status"],
+                str(facts["reason"]),
+                int(facts["epochs"]),
+                Cost(**facts["cost"]),
+                sheets,
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise FileError(
+                f"{file}: its parts do not fit together ({error}). {FIT_FILE.remedy}"
+            ) from error
+
+    def keep(self, done: Finished) -> None:
+        """Write a fit that is done and remove what it needed while it was not."""
+        facts: dict[str, Any] = {
+            "recipe": done.recipe,
+            "seed": done.seed,
+            "status": done.status,
+            "reason": done.reason,
+            "epochs": done.epochs,
+            "cost": asdict(done.cost),
+            "sheets": {},
+        }
+        tensors = {}
+        for name, sheet in done.sheets.items():
+            facts["sheets"][name], own = sheet.pack()
+            tensors |= {f"{name}/{key}": value for key, value in own.items()}
+        FIT_FILE.write(self._fit_file(done.recipe, done.seed), facts, tensors)
+        shutil.rmtree(self.run_dir(done.recipe, done.seed), ignore_errors=True)
+        self._failure_file(done.recipe).unlink(missing_ok=True)
+
+    def failed(self, recipe: str, seed: int, trace: str) -> None:
+        """Keep why a recipe failed, for whoever wants to mend it, and its checkpoint if any."""
+        write_text(self._failure_file(recipe), trace)
+        run_dir = self.run_dir(recipe, seed)
+        if not (run_dir / FILE_NAME).exists():
+            shutil.rmtree(run_dir, ignore_errors=True)
+
+    def _fit_file(self, recipe: str, seed: int) -> Path:
+        return self.path / f"{recipe}-{seed}.fit"
+
+    def _failure_file(self, recipe: str) -> Path:
+        return self.path / f"{recipe}.failed.txt"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(path.name + ".unfinished")
+    unfinished.write_text(text, encoding="utf-8")
+    os.replace(unfinished, path)
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,190 @@
+"""A comparison as text: the table for so many columns, its legend, notes and the advice."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+from polymodal.comparison.progress import duration
+from polymodal.comparison.result import Comparison, Group, Row
+from polymodal.evaluate.result import Estimate
+
+_LEFT = ("method",)
+_NARROWEST = 60
+_GAP = "  "
+ABOUT_RECIPES = (
+    "Recipes are models that describe every row by a few hidden numbers, learned from all its "
+    "modalities; they differ in how they join what the modalities say. `polymodal explain NAME` "
+    "tells more."
+)
+# The first of these go where a narrow screen has no room.
+_DISPENSABLE = ("wall", "log-lik.", "CPU")
+
+
+def as_text(comparison: Comparison, width: int) -> str:
+    """All of a comparison in lines of at most ``width`` characters."""
+    width = max(width, _NARROWEST)
+    marks = Marks()
+    columns, hidden = main_columns(comparison, marks), []
+    for name in _DISPENSABLE:
+        if _width(columns) > width:
+            hidden.append(name)
+            del columns[name]
+    blocks = [_wrapped(describe_protocol(comparison), width), _lines(columns)]
+    for group in comparison.groups:
+        blocks.append(_group_table(comparison, group, width))
+    blocks.append(_bullets("How to read it", legend(comparison, hidden), width))
+    notes = [*comparison.notes, *marks.notes]
+    if notes:
+        blocks.append(_bullets("Notes", notes, width))
+    methods = [f"{shown_name(row)}: {row.what}" for row in comparison.rows]
+    blocks.append(_bullets("The methods", [*methods, ABOUT_RECIPES], width))
+    blocks.append(_wrapped(comparison.recommendation, width))
+    return "\n\n".join(blocks)
+
+
+class Marks:
+    """Footnotes: the same note has one number."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[str, int] = {}
+
+    @property
+    def notes(self) -> list[str]:
+        """The notes with their numbers."""
+        return [f"[{number}] {note}" for note, number in self.numbers.items()]
+
+    def of(self, row: Row) -> str:
+        """The numbers of a row's notes."""
+        notes = [*row.notes, *([row.failure] if row.failure else [])]
+        numbers = [self.numbers.setdefault(note, len(self.numbers) + 1) for note in notes]
+        return "".join(f"[{number}]" for number in numbers)
+
+
+def describe_protocol(comparison: Comparison) -> str:
+    """What was done, in two sentences."""
+    sizes = comparison.sizes
+    recipes = sum(not row.simple for row in comparison.rows)
+    seeds = {len(row.seeds) for row in comparison.rows if row.seeds}
+    each = f", {_count(max(seeds), 'seed')} each," if seeds else ""
+    return (
+        f"{_count(recipes, 'recipe')}{each} and 3 simple methods learned from the same "
+        f"{_count(sizes['train'], 'row')}. In {_count(sizes['test'], 'other row')} known values "
+        f"of {_count(comparison.n_asked, 'column or modality', 'columns or modalities')} were "
+        "hidden, the same for all, and had to be told from the rest."
+    )
+
+
+def main_columns(comparison: Comparison, marks: Marks) -> dict[str, list[str]]:
+    """Title -> the cells of a column, a method each; notes get their marks."""
+    held = f"{comparison.level:.0%} held"
+    return {
+        "rank": [_or_dash(row.rank, str) for row in comparison.rows],
+        "method": [f"{shown_name(row)} {marks.of(row)}".rstrip() for row in comparison.rows],
+        "skill": [_or_dash(row.skill, lambda e: f"{e.value:+.2f}") for row in comparison.rows],
+        "95% interval": [_or_dash(row.skill, _interval) for row in comparison.rows],
+        held: [_or_dash(row.coverage, lambda e: f"{e.value:.0%}") for row in comparison.rows],
+        "log-lik.": [_or_dash(row.log_likelihood, _nats) for row in comparison.rows],
+        "CPU": [_or_dash(row.cpu_seconds, duration) for row in comparison.rows],
+        "wall": [_or_dash(row.wall_seconds, duration) for row in comparison.rows],
+    }
+
+
+def _group_table(comparison: Comparison, group: Group, width: int) -> str:
+    """A group's columns, in as many tables side by side as the width asks for."""
+    rows = [row for row in comparison.rows if row.failure is None]
+    longest = max(8, (width - 20) // 2)
+    methods = [shown_name(row) for row in rows]
+    parts: list[dict[str, list[str]]] = [{"method": methods}]
+    for column in group.columns:
+        values = [
+            _or_dash(group.values.get(row.method, {}).get(column), lambda e: f"{e.value:+.2f}")
+            for row in rows
+        ]
+        title = column if len(column) <= longest else f"{column[: longest - 1]}…"
+        grown = {**parts[-1], title: values}
+        if _width(grown) > width and len(parts[-1]) > 1:
+            parts.append({"method": methods, title: values})
+        else:
+            parts[-1] = grown
+    lead = _wrapped(f"{group.name[:1].upper()}{group.name[1:]}: {group.says}", width)
+    return "\n\n".join([lead, *(_lines(part) for part in parts)])
+
+
+def shown_name(row: Row) -> str:
+    """The method's name; of simple ones it says that they are."""
+    return f"{row.method} (simple)" if row.simple else row.method
+
+
+def legend(comparison: Comparison, hidden: Sequence[str] = ()) -> list[str]:
+    """What each column means, a sentence each."""
+    several = any(len(row.seeds) > 1 for row in comparison.rows)
+    covers = (
+        "which rows happened to be the test, and the chance in training, as seen over the seeds"
+        if several
+        else "which rows happened to be the test; the chance in training is not in it, as there "
+        "is one seed: ask for 3"
+    )
+    said = [
+        "rank: 1 + the number of methods that are better beyond noise; equals share a rank.",
+        "skill: 0 is as good as taking the best simple method for every single column or "
+        "modality; +0.10 is 10% less error than that, 1 is perfect, below 0 is worse.",
+        f"95% interval: of the skill; it covers {covers}.",
+        f"{comparison.level:.0%} held: share of true values inside the method's "
+        f"{comparison.level:.0%} intervals; nearest to {comparison.level:.0%} is best.",
+        "log-lik.: how probable the hidden values were to the method, in nats a row and question; "
+        "higher is better, and only differences mean anything.",
+        "CPU, wall: processor time and time on the clock of one fit. The simple methods took "
+        f"{duration(comparison.simple_cpu_seconds)} together.",
+    ]
+    if hidden:
+        said.append(f"Not shown, for want of width: {', '.join(hidden)}.")
+    return said
+
+
+def _lines(columns: dict[str, list[str]]) -> str:
+    widths = {name: max(len(name), *map(len, values)) for name, values in columns.items()}
+    table = [list(columns), *map(list, zip(*columns.values(), strict=True))]
+    return "\n".join(
+        _GAP.join(
+            text.ljust(widths[name]) if name in _LEFT else text.rjust(widths[name])
+            for name, text in zip(columns, line, strict=True)
+        ).rstrip()
+        for line in table
+    )
+
+
+def _width(columns: dict[str, list[str]]) -> int:
+    widths = [max(len(name), *map(len, values)) for name, values in columns.items()]
+    return sum(widths) + len(_GAP) * (len(widths) - 1)
+
+
+def _interval(estimate: Estimate) -> str:
+    return f"{estimate.low:+.2f} to {estimate.high:+.2f}"
+
+
+def _nats(estimate: Estimate) -> str:
+    value = estimate.value
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.2f}"
+
+
+def _or_dash(value, say) -> str:  # noqa: ANN001
+    return "-" if value is None else say(value)
+
+
+def _count(n: int, word: str, plural: str | None = None) -> str:
+    return f"{n:,} {word if n == 1 else plural or word + 's'}"
+
+
+def _wrapped(text: str, width: int) -> str:
+    return textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
+
+
+def _bullets(title: str, lines: Sequence[str], width: int) -> str:
+    wrapped = [
+        textwrap.fill(
+            line, width, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False
+        )
+        for line in lines
+    ]
+    return "\n".join([f"{title}:", *wrapped])

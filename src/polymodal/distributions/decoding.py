@@ -1,0 +1,277 @@
+r"""How a text is written, given a network that says how likely each next token is.
+
+- *greedy*: the most likely token at each step.
+- *beam*: at each step the ``width`` best beginnings are kept, by
+
+  .. math:: s(y) = \log p(y) / \left(\frac{5 + |y|}{6}\right)^{\alpha}
+
+  with :math:`|y|` the tokens so far, the end counted. With a width of all beginnings it finds the
+  best text; with a width of 1 it is greedy. Between the two a larger width mostly, but not always,
+  finds a better text.
+- *sample*: each token is drawn from :math:`p^{1 / \tau}`, renormalised over the ``top_k`` most
+  likely ones and over the smallest set that holds ``top_p`` of the probability.
+
+References:
+    Google's Neural Machine Translation System. Wu et al., 2016, equation 14 (length),
+    https://arxiv.org/abs/1609.08144
+    The Curious Case of Neural Text Degeneration. Holtzman et al., 2020, section 3.1 (``top_p``),
+    https://arxiv.org/abs/1904.09751
+    Hierarchical Neural Story Generation. Fan, Lewis, Dauphin, 2018, section 5.2 (``top_k``),
+    https://arxiv.org/abs/1805.04833
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Literal, Protocol, get_args
+
+import torch
+from torch import Size, Tensor
+
+from polymodal.distributions.factorised import draw_codes
+
+PAD, START, END, UNKNOWN = 0, 1, 2, 3
+FIRST = END
+"""Ids below it are never written."""
+
+Method = Literal["greedy", "beam", "sample"]
+METHODS: tuple[str, ...] = get_args(Method)
+_OWNERS = {
+    "width": "beam",
+    "length_power": "beam",
+    "temperature": "sample",
+    "top_k": "sample",
+    "top_p": "sample",
+}
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How texts are written.
+
+    Arguments:
+        method: ``greedy``, ``beam`` or ``sample``.
+        width: Beam: how many beginnings are kept.
+        length_power: Beam: alpha of the length normalisation; 0 seeks the likeliest text, 1 about
+            the likeliest token on average, which favours longer texts.
+        temperature: Sample: below 1 keeps to what is likely.
+        top_k: Sample: only the k most likely tokens are drawn; None for all.
+        top_p: Sample: only the most likely tokens that together have this probability are drawn;
+            None for all.
+
+    Raises:
+        ValueError: If a value is out of range, or belongs to another method.
+    """
+
+    method: Method = "greedy"
+    width: int = 4
+    length_power: float = 0.0
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise ValueError(f"text: method must be {_or(METHODS)}, got {self.method!r}.")
+        for field in fields(self):
+            owner = _OWNERS.get(field.name, self.method)
+            value = getattr(self, field.name)
+            if owner != self.method and value != field.default:
+                raise ValueError(
+                    f"text: {field.name} belongs to {owner}, not to {self.method}; leave it out."
+                )
+        for name in ("width", "top_k"):
+            value = getattr(self, name)
+            whole = isinstance(value, int) and not isinstance(value, bool)
+            if not (whole and value >= 1) and not (value is None and name == "top_k"):
+                raise ValueError(
+                    f"text: {name} must be a whole number of at least 1, got {value!r}."
+                )
+        if not _is_number(self.length_power) or not 0 <= self.length_power < float("inf"):
+            raise ValueError(
+                f"text: length_power must be a number of at least 0, got {self.length_power!r}."
+            )
+        if not _is_number(self.temperature) or not 0 < self.temperature < float("inf"):
+            raise ValueError(
+                f"text: temperature must be a number above 0, got {self.temperature!r}."
+            )
+        if self.top_p is not None and (not _is_number(self.top_p) or not 0 < self.top_p <= 1):
+            raise ValueError(f"text: top_p must be in (0, 1], got {self.top_p!r}.")
+
+    @classmethod
+    def of(cls, said: Decoding | str | None) -> Decoding | None:
+        """A decoding itself, or one by its words; None stays None.
+
+        Example:
+            >>> Decoding.of("beam, width=8").width
+            8
+            >>> Decoding.of("sample, temperature=0.7, top_p=0.9").top_p
+            0.9
+
+        Raises:
+            ValueError: If the words are not of this form; TypeError if they are no words.
+        """
+        if said is None or isinstance(said, cls):
+            return said
+        if not isinstance(said, str):
+            raise TypeError(f"text must be a Decoding or its words, got {said!r}.")
+        method, *settings = (part.strip() for part in said.split(","))
+        if method not in METHODS:
+            raise ValueError(
+                f"text: expected {_or(METHODS)}, then settings such as 'beam, width=8'; "
+                f"got {said!r}."
+            )
+        found: dict[str, float | int] = {}
+        for setting in settings:
+            name, equals, value = (part.strip() for part in setting.partition("="))
+            own = [one for one, owner in _OWNERS.items() if owner == method]
+            if not equals or name not in own:
+                raise ValueError(
+                    f"text: {method} has the settings {', '.join(own) or '(none)'}, written "
+                    f"name=value; got {setting!r}."
+                )
+            found[name] = _number(name, value)
+        return replace(cls(method), **found)  # type: ignore[arg-type]
+
+
+def _number(name: str, value: str) -> float | int:
+    try:
+        return int(value) if name in ("width", "top_k") else float(value)
+    except ValueError:
+        raise ValueError(f"text: {name} must be a number, got {value!r}.") from None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _or(names: tuple[str, ...]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"
+
+
+class Writer(Protocol):
+    """What says how likely each next token of N texts is."""
+
+    def next(self, tokens: Tensor) -> Tensor:
+        """Unnormalised log-probabilities (N, V) of the next tokens.
+
+        Arguments:
+            tokens: What is written so far, (N, t), one token longer at each call.
+        """
+        ...
+
+    def select(self, index: Tensor) -> None:
+        """Go on with other texts: the n-th one is now what the index[n]-th was, index (N',)."""
+        ...
+
+
+def write(writer: Writer, n_rows: int, length: int, decoding: Decoding, device: object) -> Tensor:
+    """Texts of at most ``length`` tokens, (N, length) int64, padded after the end.
+
+    Arguments:
+        writer: Says how likely next tokens are; for a beam it is first told to repeat its rows.
+        n_rows: Texts N.
+        length: Most tokens of a text.
+        decoding: How to choose.
+        device: Where the tokens are made.
+    """
+    tokens = torch.empty(n_rows, 0, dtype=torch.int64, device=device)  # type: ignore[call-overload]
+    if decoding.method == "beam" and n_rows:
+        return _padded(_beam(writer, tokens, length, decoding), length)
+    going = torch.ones(n_rows, dtype=torch.bool, device=tokens.device)
+    for _ in range(length):
+        logits = writer.next(tokens)[:, FIRST:]
+        if decoding.method == "greedy":
+            token = logits.argmax(-1)
+        else:
+            token = draw_codes(kept(logits, decoding), Size(()))
+        token = torch.where(going, token + FIRST, PAD)
+        tokens = torch.cat([tokens, token[:, None]], 1)
+        going = going & (token != END)
+        if not going.any():
+            break
+    return _padded(tokens, length)
+
+
+def kept(logits: Tensor, decoding: Decoding) -> Tensor:
+    """Log-probabilities from which a token is drawn, (..., V) -> (..., V); -inf where it is not.
+
+    Arguments:
+        logits: Unnormalised log-probabilities of what may be written.
+        decoding: Its temperature, ``top_k`` and ``top_p``, in that order. Of equally likely tokens
+            at the border those are kept that come first.
+    """
+    log_p = (logits / decoding.temperature).log_softmax(-1)
+    if decoding.top_k is None and decoding.top_p is None:
+        return log_p
+    ranked, order = log_p.sort(stable=True, dim=-1, descending=True)
+    if decoding.top_k is not None:
+        ranked = torch.where(
+            torch.arange(ranked.shape[-1], device=ranked.device) < decoding.top_k,
+            ranked,
+            -torch.inf,
+        ).log_softmax(-1)
+    if decoding.top_p is not None:
+        p = ranked.exp()
+        before = p.cumsum(-1) - p  # the first has nothing before it, so one is always kept
+        ranked = torch.where(before < decoding.top_p, ranked, -torch.inf)
+    return torch.empty_like(log_p).scatter(-1, order, ranked).log_softmax(-1)
+
+
+def length_penalty(length: Tensor | float, power: float) -> Tensor | float:
+    """Equation 14 of Wu et al., ((5 + length) / 6) ** power."""
+    return ((5 + length) / 6) ** power
+
+
+def _beam(writer: Writer, start: Tensor, length: int, decoding: Decoding) -> Tensor:
+    """The best text of each row found by a beam, (N, up to length)."""
+    n_rows, width, device = len(start), decoding.width, start.device
+    base = torch.arange(n_rows, device=device)[:, None] * width  # (N, 1)
+    writer.select(torch.arange(n_rows, device=device).repeat_interleave(width))
+    tokens = start.repeat_interleave(width, 0)  # (N K, t)
+    score = torch.full((n_rows, width), -torch.inf, device=device)
+    score[:, 0] = 0.0
+    ended = torch.zeros(n_rows, width, dtype=torch.bool, device=device)
+    lengths = torch.zeros(n_rows, width, device=device)
+    rank = score
+    for t in range(length):
+        log_p = writer.next(tokens)[:, FIRST:].log_softmax(-1).unflatten(0, (n_rows, width))
+        score = score.to(log_p.dtype)
+        stays = torch.full_like(log_p[0, 0], -torch.inf)
+        stays[0] = 0.0  # what has ended goes on in one way only: as it is
+        raw = score.unsqueeze(-1) + torch.where(ended.unsqueeze(-1), stays, log_p)
+        lengths = torch.where(ended, lengths, t + 1.0)
+        ranks = raw / length_penalty(lengths, decoding.length_power).unsqueeze(-1)  # type: ignore[union-attr]
+        rank, best = _top(ranks.flatten(1), width)  # (N, K)
+        parent, token = best // log_p.shape[-1], best % log_p.shape[-1]
+        was_ended = ended.gather(1, parent)
+        score, lengths = raw.flatten(1).gather(1, best), lengths.gather(1, parent)
+        ended = was_ended | (token == END - FIRST)
+        flat = (base + parent).flatten()
+        token = torch.where(was_ended, PAD, token + FIRST).flatten()
+        tokens = torch.cat([tokens[flat], token[:, None]], 1)
+        if _is_settled(score, rank, ended, length, decoding.length_power):
+            rank = torch.where(ended, rank, -torch.inf)
+            break
+        writer.select(flat)
+    return tokens[(base[:, 0] + rank.argmax(1))]
+
+
+def _top(ranks: Tensor, width: int) -> tuple[Tensor, Tensor]:
+    """The largest values of each row and where they are; of equal ones the first, as in argmax."""
+    if width == 1:
+        return ranks.max(1, keepdim=True)
+    value, place = ranks.topk(min(width, ranks.shape[1]), 1)
+    return value, place
+
+
+def _is_settled(score: Tensor, rank: Tensor, ended: Tensor, length: int, power: float) -> bool:
+    """Whether in every row some ended text is better than anything that may yet be written."""
+    best = torch.where(ended, rank, -torch.inf).amax(1)
+    # A score only falls, and is divided by no more than the penalty of the longest text.
+    hope = torch.where(ended, -torch.inf, score).amax(1) / length_penalty(float(length), power)
+    return bool((best >= hope).all())
+
+
+def _padded(tokens: Tensor, length: int) -> Tensor:
+    return torch.nn.functional.pad(tokens, (0, length - tokens.shape[1]), value=PAD)

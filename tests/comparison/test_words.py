@@ -1,0 +1,141 @@
+"""The recommendation and the table for outcomes that are known."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+
+from polymodal.comparison.result import Comparison, Group, Row
+from polymodal.comparison.words import recommend
+from polymodal.evaluate.ranking import Ranking
+from polymodal.evaluate.result import Estimate
+from polymodal.evaluate.sheet import Asked, Sheet
+
+THINGS = (
+    Asked("modality", "table", "x", "number", 50),
+    Asked("modality", "image", None, "image", 50),
+)
+SIMPLE = {"mean": (1.0, 1.0), "linear": (0.8, 0.8), "knn": (0.9, 0.9)}
+
+
+def ranking(**errors: tuple[float, float]) -> Ranking:
+    """Methods with errors at a table and a picture, each known within 0.02."""
+    g = torch.Generator().manual_seed(0)
+    sheets = {}
+    for name, pair in {**errors, **SIMPLE}.items():
+        whole = torch.tensor(pair, dtype=torch.float64)
+        noise = 0.02 * torch.randn(300, 2, generator=g, dtype=torch.float64)
+        sheets[name] = [Sheet(THINGS, whole, whole + noise)]
+    return Ranking(sheets)
+
+
+def rows(ranked: Ranking, cpu: dict[str, float], coverage: float = 0.9) -> list[Row]:
+    return [
+        Row(
+            name,
+            "What it is.",
+            name in SIMPLE,
+            rank=rank,
+            skill=ranked.skill[name].estimate,
+            coverage=None if name in SIMPLE else Estimate(coverage, coverage, coverage),
+            cpu_seconds=cpu.get(name),
+            seeds=() if name in SIMPLE else (0,),
+            statuses=() if name in SIMPLE else ("finished",),
+        )
+        for name, rank in ranked.ranks().items()
+    ]
+
+
+def said(cpu: dict[str, float], coverage: float = 0.9, **errors: tuple[float, float]) -> str:
+    ranked = ranking(**errors)
+    return recommend(ranked, rows(ranked, cpu, coverage), 0.9, dict.fromkeys(cpu, (100, 100)))
+
+
+def test_a_recipe_that_beats_all_is_recommended() -> None:
+    words = said({"good": 9.0, "bad": 1.0}, good=(0.4, 0.4), bad=(0.7, 0.7))
+    assert words.startswith("Recommended: good, which is better than every other recipe")
+    assert "beats every simple method overall (skill +0.50" in words
+    assert "held the truth in 90%, as they should" in words
+
+
+def test_of_equals_the_cheaper_is_recommended() -> None:
+    words = said({"dear": 8.0, "cheap": 2.0}, dear=(0.4, 0.4), cheap=(0.405, 0.405))
+    assert "Recommended: cheap. dear has the highest skill" in words
+    assert "as good within noise and fits in a quarter of the time" in words
+
+
+def test_noise_does_not_excuse_a_large_loss() -> None:
+    """A cheap recipe of which two seeds say nothing is no substitute for a good one."""
+    ranked = ranking(good=(0.4, 0.4), wild=(0.4, 0.4))
+    one = ranked.sheets["wild"][0]
+    wild = [dataclasses.replace(one, errors=one.errors + e) for e in (-0.1, 0.6)]
+    ranked = Ranking({**ranked.sheets, "wild": wild})
+    assert ranked.ranks()["wild"] == ranked.ranks()["good"] == 1
+    words = recommend(ranked, rows(ranked, {"good": 9.0, "wild": 1.0}), 0.9, {})
+    assert words.startswith(
+        "Recommended: good, which has the highest skill of the recipes, though"
+    )
+
+
+def test_a_simple_method_that_wins_is_recommended() -> None:
+    words = said({"one": 1.0}, one=(0.95, 0.95))
+    assert words.startswith("Recommended: linear regression, a simple method,")
+    assert "beats every recipe that was tried" in words
+    assert "of them take one." in words
+
+
+def test_a_simple_method_that_is_as_good_will_do() -> None:
+    words = said({"one": 1.0}, one=(0.79, 0.80))
+    assert words.startswith("For single best guesses linear regression, a simple method, will do")
+    assert "Recommended for intervals, draws and new rows: one." in words
+
+
+def test_where_the_winner_is_another_at_one_modality() -> None:
+    words = said({"one": 1.0}, one=(0.95, 0.2))
+    assert "Recommended: one." in words
+    assert "On table, linear regression does better than every recipe" in words
+    words = said({"one": 1.0}, one=(2.0, 0.6))
+    assert "Recommended: linear regression" in words
+    assert "On image, one beats every simple method." in words
+
+
+@pytest.mark.parametrize(
+    ("coverage", "words"), [(0.7, "too narrow"), (0.99, "wider than they need to be")]
+)
+def test_intervals_that_promise_wrongly(coverage: float, words: str) -> None:
+    assert words in said({"one": 1.0}, coverage, one=(0.5, 0.5))
+
+
+def test_short_fits_and_nothing_left() -> None:
+    ranked = ranking(one=(0.5, 0.5))
+    table = rows(ranked, {"one": 1.0})
+    assert "10 epochs where 100 are usual" in recommend(ranked, table, 0.9, {"one": (10, 100)})
+    failed = [dataclasses.replace(row, failure="No.") if not row.simple else row for row in table]
+    assert "No recipe could be compared" in recommend(ranked, failed, 0.9, {})
+
+
+def test_a_narrow_screen_drops_columns_and_says_so() -> None:
+    ranked = ranking(dmvae_dynamic=(0.5, 0.5))
+    table = rows(ranked, {"dmvae_dynamic": 1.0})
+    table = [
+        dataclasses.replace(row, wall_seconds=1.0, notes=("It diverged.", "It stopped early."))
+        if not row.simple
+        else row
+        for row in table
+    ]
+    table.append(Row("cca", "Lines.", False, failure="Every row lacks a modality."))
+    names = tuple(f"modality number {i}" for i in range(9))
+    one = Estimate(0.1, 0.0, 0.2)
+    group = Group("coherence", "shares.", names, {"dmvae_dynamic": dict.fromkeys(names, one)})
+    sizes = {"train": 10, "validation": 1, "test": 50}
+    found = Comparison(tuple(table), (group,), "Take it.", 0.9, sizes, 2, 1.0)
+    for width in (60, 80, 120):
+        text = found.text(width)
+        assert max(map(len, text.splitlines())) <= width
+        assert "dmvae_dynamic [1][2]" in text
+        assert "cca [3]" in text
+        assert "[3] Every row lacks a modality." in text
+        assert all(name in text for name in names)
+        assert ("for want of width: wall" in text) == (width < 80)
