@@ -19,7 +19,7 @@ from torch.distributions import Distribution
 from polymodal.distributions.observed import Observed
 from polymodal.latent import LatentLayout
 from polymodal.likelihoods.base import Likelihood
-from polymodal.likelihoods.together import Scores, score_together
+from polymodal.likelihoods.together import ScoredTogether, Scores
 from polymodal.networks.side_by_side import Answers, SideBySide
 from polymodal.typing import Batch, Present, Terms, rows_present
 
@@ -211,6 +211,7 @@ class MultimodalVAE(LatentModel):
         self.weights = {modality.name: float(modality.weight) for modality in modalities}
         self._index = {name: i for i, name in enumerate(self.names)}
         self._decode = SideBySide(self.decoders)
+        self._score = ScoredTogether(self.likelihoods)
 
     def likelihood(self, name: str) -> Likelihood:
         """The likelihood of a modality."""
@@ -249,12 +250,8 @@ class MultimodalVAE(LatentModel):
             return Scores((), z.new_zeros(0, *z.shape[each:-1]))
         outs = self._outputs(z, wanted, each=each)
         if outs.together is not None:
-            likelihoods = [self.likelihood(name) for name in wanted]
-            scores = score_together(
-                likelihoods,
-                outs.together,
-                {name: x[name] for name in wanted},
-                {name: present[name] for name in wanted},
+            scores = self._score(
+                outs.together, [x[name] for name in wanted], [present[name] for name in wanted]
             )
             if scores is not None:
                 return Scores(wanted, scores)
@@ -267,24 +264,26 @@ class MultimodalVAE(LatentModel):
     def _outputs(self, z: Tensor, names: Sequence[str], *, each: bool) -> Answers:
         """What the decoders named put out, in the model's order, ``(..., B, Q)`` each."""
         self.check_names(names)
+        lead = z.shape[each:-1]
+        everyone = tuple(names) == self.names
+        if everyone and self.layout.private_dim == 0:
+            z_all = (
+                z.flatten(1, -2) if each else z.reshape(-1, z.shape[-1]).expand(len(names), -1, -1)
+            )
+            out = self._decode.whole(z_all)
+            if out is not None:
+                return Answers(None, out.reshape(len(names), *lead, *out.shape[2:]))
         reads: list[Tensor | None] = [None] * len(self.names)
         for i, name in enumerate(names):
             read = self.layout.select(z[i] if each else z, name)
             reads[self._index[name]] = read.reshape(-1, read.shape[-1])
-        together = None
-        if self.layout.private_dim == 0 and tuple(names) == self.names:
-            together = (
-                z.flatten(1, -2) if each else z.reshape(-1, z.shape[-1]).expand(len(names), -1, -1)
-            )
-        lead = z.shape[each:-1]
-        outs = self._decode(reads, together)
-        each_out = tuple(
-            None if out is None else out.reshape(*lead, *out.shape[1:]) for out in outs.each
+        outs = self._decode(reads)
+        if outs.together is not None and everyone:
+            out = outs.together
+            return Answers(None, out.reshape(len(names), *lead, *out.shape[2:]))
+        return Answers(
+            [None if out is None else out.reshape(*lead, *out.shape[1:]) for out in outs.each]
         )
-        if outs.together is None or tuple(names) != self.names:
-            return Answers(each_out)
-        out = outs.together
-        return Answers(each_out, out.reshape(len(names), *lead, *out.shape[2:]))
 
     def loss(self, x: Batch, present: Present, step: int = 0) -> Terms:
         """The objective of the model on a batch: one value a row in nats."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from tests.helpers import real_batch, real_modalities
 
+from polymodal.networks.side_by_side import Answers
 from polymodal.random import seeded
 from polymodal.recipes import RECIPES
 
@@ -35,8 +38,8 @@ def test_the_network_is_told_what_is_present() -> None:
     with seeded(0):
         model = RECIPES["jmvae"].build(real_modalities(), latent_dim=4)
     encoded = model.posterior.encode(X, PRESENT)
-    silent = [torch.zeros_like(feature) for feature in encoded.features]
-    encoded = type(encoded)(encoded.experts, encoded.private_loc, encoded.private_scale, silent)
+    silent = Answers([torch.zeros_like(feature) for feature in encoded.features])
+    encoded = replace(encoded, answers=silent)
     on = torch.ones(4, 6, dtype=torch.bool)
     less = on.clone()
     less[2] = False  # its features are zero either way

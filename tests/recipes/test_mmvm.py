@@ -10,6 +10,7 @@ from torch.distributions import Independent, Normal, kl_divergence
 from polymodal.fusion import Experts, MixtureOfExperts
 from polymodal.latent import LatentLayout
 from polymodal.model import row_log_prob
+from polymodal.networks.side_by_side import Answers
 from polymodal.objectives.experts_prior import mixture_kl, pairwise_kl
 from polymodal.posteriors.fused import Encoded
 from polymodal.posteriors.separate import SeparatePosterior
@@ -126,7 +127,7 @@ def test_the_loss_is_the_papers_term_by_term(divergence: str, step: int, share: 
 
 def test_those_who_are_there_speak_for_themselves_and_for_the_absent() -> None:
     given = experts(dim=2)
-    encoded = Encoded(given, given.loc[0, :, :0], given.scale[0, :, :0], ())
+    encoded = Encoded(given, given.loc[0, :, :0], given.scale[0, :, :0], Answers(()))
     q = posterior(dim=2).fuse(encoded)
     z = q.loc.unflatten(-1, (3, 2))  # (S, B, M, D)
     for s in range(3):

@@ -1,20 +1,21 @@
 from __future__ import annotations
 
+import copy
 import dataclasses
 import itertools
 import math
+from unittest import mock
 
 import pytest
 import torch
 from torch import nn
 
+from polymodal.networks.stacks import Stack
 from polymodal.objectives.schedules import Constant, Cyclic, LinearWarmup
 from polymodal.training import TrainSettings
 from polymodal.training.optimiser import (
+    Adam,
     learning_rate,
-    make_optimiser,
-    optimiser_tensors,
-    restore_optimiser,
 )
 
 
@@ -68,35 +69,104 @@ def test_the_learning_rate_rises_then_falls_to_its_share():
     assert learning_rate(TrainSettings(warmup_steps=100), 9, 10) == pytest.approx(1e-4)
 
 
-def test_adam_is_fused_and_decay_brings_adamw():
-    weight = [nn.Parameter(torch.ones(2))]
-    plain, decayed = (make_optimiser(weight, TrainSettings(weight_decay=d)) for d in (0.0, 0.1))
-    assert plain.defaults["fused"]
-    assert type(plain) is torch.optim.Adam
-    assert isinstance(decayed, torch.optim.AdamW)
-    assert decayed.defaults["weight_decay"] == 0.1
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+def test_adam_is_torchs_and_decay_brings_adamw(decay: float):
+    kind = torch.optim.AdamW if decay else torch.optim.Adam
+    mine, theirs = ([nn.Parameter(torch.ones(n)) for n in (2, 5, 3)] for _ in range(2))
+    adam = Adam(mine, TrainSettings(weight_decay=decay))
+    expected = kind(theirs, lr=0.1, weight_decay=decay, fused=True)
+    for step in range(4):
+        for one, other in zip(mine[: 2 + step % 2], theirs, strict=False):
+            one.grad = torch.randn_like(one)
+            other.grad = one.grad.clone()
+        adam.step(0.1)
+        expected.step()
+        adam.clear()
+        expected.zero_grad()
+    assert all(torch.equal(one, other) for one, other in zip(mine, theirs, strict=True))
+
+
+def test_joined_weights_move_as_single_ones_do():
+    def layers():
+        return [nn.Linear(3, 2) for _ in range(3)]
+
+    def move(modules, join):
+        weights = [p for module in modules for p in module.parameters()]
+        adam, stacks = Adam(weights, TrainSettings()), [Stack(modules, "weight")]
+        for step in range(4):
+            adam.join(stacks if join and step != 2 else ())
+            stack = stacks[0]
+            (stack() * torch.arange(18.0).reshape(3, 2, 3) ** (step + 1)).sum().backward()
+            modules[0].weight.sum().backward()  # a gradient that comes to one of them alone
+            adam.collect()
+            adam.step(0.1)
+            adam.clear()
+        state = {name: value.clone() for name, value in adam.tensors().items()}
+        adam.part()
+        return weights, state
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        one = layers()
+    other = copy.deepcopy(one)
+    (weights, state), (joined, of_joined) = move(one, False), move(other, True)
+    for mine, theirs in zip(weights, joined, strict=True):
+        torch.testing.assert_close(mine, theirs)
+    assert state.keys() == of_joined.keys()
+    for name, value in state.items():
+        torch.testing.assert_close(value, of_joined[name])
+    assert len({w.untyped_storage().data_ptr() for w in joined}) == len(joined)
+
+
+def test_frozen_weights_and_those_of_another_past_stay_apart():
+    modules = [nn.Linear(3, 2) for _ in range(2)]
+    stack = Stack(modules, "weight")
+    adam = Adam([p for module in modules for p in module.parameters()], TrainSettings())
+    modules[0].weight.requires_grad_(False)
+    adam.join([stack])
+    assert stack.leaf is None
+    modules[0].weight.requires_grad_(True)
+    adam.join([stack])
+    assert stack.leaf is not None
+    assert copy.deepcopy(stack).leaf is None
+    adam.part()
+    modules[1].weight.grad = torch.ones(2, 3)
+    adam.step(0.1)
+    adam.join([stack])
+    assert stack.leaf is None
+
+
+def test_a_call_with_weights_of_its_own_reads_those():
+    modules = nn.ModuleList(nn.Linear(3, 2) for _ in range(2))
+    stack = Stack(list(modules), "weight")
+    leaf = stack.join()
+    assert stack() is leaf
+    with mock.patch.dict(modules[1]._parameters, {"weight": torch.zeros(2, 3)}):
+        torch.testing.assert_close(stack()[0], leaf[0])
+        assert not stack()[1].any()
+    assert stack() is leaf
 
 
 def test_the_optimisers_state_comes_back_or_is_refused():
     def stepped():
         weights = [nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(3, 1))]
-        optimiser = make_optimiser(weights, TrainSettings())
+        adam = Adam(weights, TrainSettings())
         weights[1].grad = torch.tensor([[1.0], [2.0], [3.0]])  # the first has none: no state
-        optimiser.step()
-        return optimiser, weights
+        adam.step()
+        return adam, weights
 
     (first, one), (second, two) = stepped(), stepped()
     first.step()
-    restore_optimiser(second, optimiser_tensors(first))
+    second.restore(first.tensors())
     with torch.no_grad():
         two[1].copy_(one[1])
     first.step()
     second.step()
     assert torch.equal(one[1], two[1])
-    assert set(optimiser_tensors(first)) == {"1.step", "1.exp_avg", "1.exp_avg_sq"}
+    assert set(first.tensors()) == {"1.step", "1.exp_avg", "1.exp_avg_sq"}
     for bad in ({"2.exp_avg": torch.ones(2)}, {"x": torch.ones(2)}, {"0.exp_avg": torch.ones(3)}):
         with pytest.raises(ValueError, match=r"no parameter|has shape"):
-            restore_optimiser(second, bad)
+            second.restore(bad)
 
 
 def test_schedules_have_their_values():

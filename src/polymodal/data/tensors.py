@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -63,12 +64,22 @@ class Tensors:
         every = [*self.x.values(), *self.present.values()]
         return sum(one.numel() * one.element_size() for one in every)
 
+    @cached_property
+    def _everywhere(self) -> frozenset[str]:
+        """The modalities of which nothing is missing in any row."""
+        return frozenset(name for name, mask in self.present.items() if bool(mask.all()))
+
     def gather(self, index: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """The rows ``index`` (B,) int64 of every modality, in one call a tensor."""
-        index = index.to(self.device)
+        index, n = index.to(self.device), len(index)
+        # Where nothing is missing, any rows of a mask will do: they are not copied.
+        full = self._everywhere if n <= len(self) else frozenset()
         return (
             {name: one.index_select(0, index) for name, one in self.x.items()},
-            {name: one.index_select(0, index) for name, one in self.present.items()},
+            {
+                name: one[:n] if name in full else one.index_select(0, index)
+                for name, one in self.present.items()
+            },
         )
 
     def rows(self, rows: slice | Tensor) -> Tensors:

@@ -36,8 +36,10 @@ def diagonal_log_prob(z: Tensor, loc: Tensor, scale: Tensor, family: Family) -> 
     """Log density in nats, summed over the last axis; the arguments broadcast."""
     if family == "normal":
         quadratic = ((z - loc) / scale).square().sum(-1)
-        return -0.5 * quadratic - scale.log().sum(-1) - z.shape[-1] * _HALF_LOG_2PI
-    return -((z - loc) / scale).abs().sum(-1) - scale.log().sum(-1) - z.shape[-1] * _LOG_2
+        norm = scale.log().sum(-1) + z.shape[-1] * _HALF_LOG_2PI
+        return torch.sub(-norm, quadratic, alpha=0.5)
+    norm = scale.log().sum(-1) + z.shape[-1] * _LOG_2
+    return -norm - ((z - loc) / scale).abs().sum(-1)
 
 
 def diagonal_kl(
@@ -51,11 +53,12 @@ def diagonal_kl(
         \mathrm{KL}(L_1 \| L_2) &= \log\tfrac{s_2}{s_1}
             + \tfrac{s_1 e^{-|\mu_1 - \mu_2| / s_1} + |\mu_1 - \mu_2|}{s_2} - 1
     """
-    ratio = scale / other_scale
     if family == "normal":
-        gap = ((loc - other_loc) / other_scale).square()
-        return 0.5 * (ratio.square() + gap - 1) - ratio.log()
-    gap = (loc - other_loc).abs()
+        # A product has a cheaper gradient than a quotient or a power.
+        inverse = other_scale.reciprocal()
+        ratio, gap = scale * inverse, (loc - other_loc) * inverse
+        return 0.5 * (ratio * ratio + gap * gap - 1) - ratio.log()
+    ratio, gap = scale / other_scale, (loc - other_loc).abs()
     return ratio * torch.exp(-gap / scale) + gap / other_scale - 1 - ratio.log()
 
 
@@ -65,7 +68,7 @@ def standard_kl(loc: Tensor, scale: Tensor, family: Family) -> Tensor:
     What ``diagonal_kl`` gives, without its passes over zeros and ones.
     """
     if family == "normal":
-        return 0.5 * (scale.square() + loc.square() - 1) - scale.log()
+        return 0.5 * (scale * scale + loc * loc - 1) - scale.log()
     gap = loc.abs()
     return scale * torch.exp(-gap / scale) + gap - 1 - scale.log()
 
@@ -98,7 +101,9 @@ class Diagonal(Distribution):
     ) -> None:
         if family not in FAMILIES:
             raise ValueError(f"family must be one of {', '.join(FAMILIES)}, got {family!r}.")
-        self.loc, self.scale = torch.broadcast_tensors(loc, scale)
+        if loc.shape != scale.shape:
+            loc, scale = torch.broadcast_tensors(loc, scale)
+        self.loc, self.scale = loc, scale
         self.family: Family = family
         self.is_standard = is_standard
         super().__init__(self.loc.shape[:-1], self.loc.shape[-1:], validate_args=False)

@@ -27,10 +27,13 @@ class LocationScale(Observed):
         scale: ``()``, ``shape`` or ``(..., B, *shape)``, positive; the last may have a size of 1
             wherever it is the same along an axis.
         shape: Shape of one value.
+        fixed: The scale as a number, where it is one that is not learned.
     """
 
-    def __init__(self, loc: Tensor, scale: Tensor, shape: tuple[int, ...]) -> None:
-        self.loc, self.scale = loc, scale
+    def __init__(
+        self, loc: Tensor, scale: Tensor, shape: tuple[int, ...], fixed: float | None = None
+    ) -> None:
+        self.loc, self.scale, self.fixed = loc, scale, fixed
         super().__init__(loc.shape[: loc.ndim - len(shape)], shape)
 
     @property
@@ -56,6 +59,10 @@ class LocationScale(Observed):
         distance = self._distance(loc, value)
         if cells is not None:
             distance = torch.where(cells, distance, 0)
+        if self.fixed is not None and cells is None:
+            unit, norm = self._constants(self.fixed)
+            total = sum_event(distance, n)
+            return (total + self.event_shape.numel() * norm * unit) * (-1 / unit)
         unit, norm = self._unit(), self._norm()
         if self.scale.shape[-n:].numel() == 1:
             # One scale for all the cells of a value.
@@ -78,6 +85,11 @@ class LocationScale(Observed):
     def _distance(loc: Tensor, value: Tensor) -> Tensor:
         """Distance of each cell from its location, both of the same shape."""
 
+    @staticmethod
+    @abc.abstractmethod
+    def _constants(scale: float) -> tuple[float, float]:
+        """What ``_unit`` and ``_norm`` are for a fixed scale."""
+
     @abc.abstractmethod
     def _unit(self) -> Tensor:
         """What a distance is divided by to be nats."""
@@ -97,6 +109,10 @@ class GaussianObserved(LocationScale):
     def _distance(loc: Tensor, value: Tensor) -> Tensor:
         return functional.mse_loss(loc, value, reduction="none")
 
+    @staticmethod
+    def _constants(scale: float) -> tuple[float, float]:
+        return 2 * scale**2, math.log(scale) + 0.5 * math.log(2 * math.pi)
+
     def _unit(self) -> Tensor:
         return 2 * self.scale.square()
 
@@ -114,6 +130,10 @@ class LaplaceObserved(LocationScale):
     def _distance(loc: Tensor, value: Tensor) -> Tensor:
         # One fused pass forward and one back; abs of a difference takes two and three.
         return functional.smooth_l1_loss(loc, value, reduction="none", beta=_KINK)
+
+    @staticmethod
+    def _constants(scale: float) -> tuple[float, float]:
+        return scale, math.log(2 * scale)
 
     def _unit(self) -> Tensor:
         return self.scale

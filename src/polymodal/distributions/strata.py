@@ -114,7 +114,8 @@ class Strata(Distribution):
 
     def stratified(self, n_samples: int) -> Tensor:
         """Draw ``n_samples`` from every stratum, with gradient: ``(K, S, ..., B, D)``."""
-        loc = self.loc.expand(n_samples, *self.loc.shape)
+        one = self.loc.unsqueeze(0)
+        loc = one if n_samples == 1 else one.expand(n_samples, *self.loc.shape)
         return loc + self.scale * standard_draw(loc, self.family)
 
     def proportional(self, n_samples: int) -> Tensor:

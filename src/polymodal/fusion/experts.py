@@ -25,12 +25,20 @@ class Experts:
         scale: Scales, positive, ``(M, ..., B, D)``.
         on: Whether the expert exists, bool ``(M, ..., B)``.
         family: The family of every expert.
+        complete: Whether every expert is known to exist; if not, nothing is known.
     """
 
     loc: Tensor
     scale: Tensor
     on: Tensor
     family: Family = "normal"
+    complete: bool = False
+
+    @property
+    def sets(self) -> Tensor | None:
+        """Which experts each set holds, bool ``(M, ...)``, if seen to be one for all rows."""
+        on = self.on
+        return on[..., 0] if on.ndim > 2 and on.shape[-1] > 1 and on.stride(-1) == 0 else None
 
     def only(self, on: Tensor) -> Experts:
         """The same experts with another presence, bool ``(M, ..., B)``."""
@@ -63,8 +71,11 @@ class Fusion(nn.Module, abc.ABC):
                 f"{type(self).__name__} needs experts of the family "
                 f"{' or '.join(self.families)}, got {experts.family!r}."
             )
+        device = experts.loc.device.type
+        if not torch.is_autocast_enabled(device):
+            return self._fuse(experts)
         # Matrix products of precisions lose their digits in bf16; a context must not force that.
-        with torch.autocast(experts.loc.device.type, enabled=False):
+        with torch.autocast(device, enabled=False):
             return self._fuse(experts)
 
     @abc.abstractmethod
@@ -79,7 +90,7 @@ def precisions(experts: Experts) -> tuple[Tensor, Tensor]:
         Two tensors ``(M, ..., B, D)``.
     """
     on = experts.on.unsqueeze(-1)
-    if bool(on.all()):
+    if experts.complete or bool(on.all()):
         precision = experts.scale.square().reciprocal()
         weighted = precision * experts.loc
         if on.shape[:-1] == precision.shape[:-1]:
@@ -98,13 +109,20 @@ def precisions(experts: Experts) -> tuple[Tensor, Tensor]:
     return torch.where(on, precision, zero), torch.where(on, precision * loc, zero)
 
 
-def gaussian_from_precision(precision: Tensor, weighted: Tensor) -> tuple[Tensor, Tensor]:
+def gaussian_from_precision(
+    precision: Tensor, weighted: Tensor, *, positive: bool = False
+) -> tuple[Tensor, Tensor]:
     """Location and scale from precision and precision-weighted location.
 
     Where the precision is zero (no expert, no anchor) the answer is the anchor N(0, 1).
+
+    Arguments:
+        precision: Precisions.
+        weighted: Precision-weighted locations.
+        positive: Whether no precision is known to be zero.
     """
-    nothing = precision == 0
-    precision = torch.where(nothing, torch.ones_like(precision), precision)
+    if not positive:
+        precision = torch.where(precision == 0, torch.ones_like(precision), precision)
     return weighted / precision, precision.rsqrt()
 
 

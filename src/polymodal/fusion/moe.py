@@ -9,6 +9,8 @@ References:
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -30,10 +32,14 @@ class MixtureOfExperts(Fusion):
         on = experts.on
         shape = (*on.shape, experts.loc.shape[-1])
         loc, scale = experts.loc.expand(shape), experts.scale.expand(shape)
-        if not bool(on.all()):
+        complete = experts.complete or bool(on.all())
+        if not complete:
             # A stratum without weight keeps no trace of its values, in either pass.
             here = on.unsqueeze(-1)
             loc = torch.where(here, loc, torch.zeros_like(loc))
             scale = torch.where(here, scale, torch.ones_like(scale))
+        if complete:
+            equal = loc.new_full(on.shape, -math.log(len(on)))
+            return Strata(loc, scale, equal, experts.family)
         strata = Strata(loc, scale, uniform_log_weights(on, loc.dtype), experts.family)
         return anchored(strata, ~on.any(0))

@@ -40,5 +40,7 @@ class MixtureOfProducts(MixtureOverSubsets):
         precision, weighted = precisions(experts)
         is_full = size.squeeze(-1) == n_modalities
         return gaussian_from_precision(
-            total(precision) + anchor_precision(self.anchor, is_full), total(weighted)
+            total(precision) + anchor_precision(self.anchor, is_full),
+            total(weighted),
+            positive=self.anchor == "always" or experts.complete,
         )

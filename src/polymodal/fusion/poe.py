@@ -58,7 +58,23 @@ class ProductOfExperts(Fusion):
         self.anchor: Anchor = anchor
 
     def _fuse(self, experts: Experts) -> Strata:
-        precision, weighted = precisions(experts)  # (M, ..., B, D)
-        total = precision.sum(0) + anchor_precision(self.anchor, experts.on.all(0))
-        loc, scale = gaussian_from_precision(total, weighted.sum(0))
-        return Strata(loc[None], scale[None], loc.new_zeros((1, *loc.shape[:-1])))
+        sets = experts.sets
+        if sets is not None:
+            # Sums over the members of sets are a matrix product.
+            member = sets.movedim(0, -1).to(experts.loc.dtype)  # (..., M)
+            precision = experts.scale.square().reciprocal()
+            both = torch.stack([precision, precision * experts.loc], 1).flatten(1)
+            total, weighted = (
+                (member @ both).unflatten(-1, (2, *experts.loc.shape[-2:])).unbind(-3)
+            )
+        else:
+            each, pull = precisions(experts)  # (M, ..., B, D)
+            total, weighted = each.sum(0), pull.sum(0)
+        if self.anchor == "always" or (self.anchor == "full" and experts.complete):
+            total = total + 1
+        elif self.anchor == "full":
+            total = total + anchor_precision(self.anchor, experts.on.all(0))
+        positive = self.anchor == "always" or experts.complete
+        loc, scale = gaussian_from_precision(total, weighted, positive=positive)
+        loc, scale = loc.unsqueeze(0), scale.unsqueeze(0)
+        return Strata(loc, scale, loc.new_zeros(loc.shape[:-1]))

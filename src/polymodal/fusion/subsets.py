@@ -16,6 +16,7 @@ References:
 from __future__ import annotations
 
 import abc
+import math
 from collections.abc import Callable
 
 import torch
@@ -93,6 +94,8 @@ class MixtureOverSubsets(Fusion):
         if 2**n_modalities - 1 > self.max_strata:
             return self._fuse_drawn(experts)
         member = membership_matrix(n_modalities, experts.on.device)  # (S, M)
+        if experts.complete:
+            return self._fuse_complete(experts, member)
         absent = torch.tensordot(member.float(), (~experts.on).float(), 1)
         alive = absent == 0  # (S, ..., B)
 
@@ -107,6 +110,16 @@ class MixtureOverSubsets(Fusion):
             scale = torch.where(here, scale, torch.ones_like(scale))
         strata = Strata(loc, scale, uniform_log_weights(alive, loc.dtype), experts.family)
         return anchored(strata, ~experts.on.any(0))
+
+    def _fuse_complete(self, experts: Experts, member: Tensor) -> Strata:
+        """Every subset of every row exists: there is nothing to leave out."""
+        weights = member.to(experts.loc.dtype)
+        size = member.sum(1).reshape(-1, *(1,) * experts.on.ndim)
+        loc, scale = self._of_members(
+            experts, lambda values: torch.tensordot(weights, values, 1), size, member.shape[1]
+        )
+        equal = loc.new_full(loc.shape[:-1], -math.log(len(member)))
+        return Strata(loc, scale, equal, experts.family)
 
     def _fuse_drawn(self, experts: Experts) -> Strata:
         chosen = draw_subsets(experts.on, self.max_strata)  # (S, M, ..., B)

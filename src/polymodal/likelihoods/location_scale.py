@@ -71,7 +71,7 @@ class LocationScaleLikelihood(Likelihood):
     def _observe(self, parameters: Tensor) -> LocationScale:
         if self.fixed is not None:
             scale = torch.full((), self.fixed, dtype=parameters.dtype, device=parameters.device)
-            return self.observed(parameters, scale, self.value_shape)
+            return self.observed(parameters, scale, self.value_shape, self.fixed)
         if self.learned is not None:
             return self.observed(parameters, self.learned(), self.value_shape)
         loc, raw = parameters.chunk(2, -len(self.parameter_shape))

@@ -3,8 +3,8 @@ r"""Equal small networks of several modalities, run as one: a batched product a 
 .. math:: Y_m = X_m W_m^\top + b_m \quad \text{for all } m \text{ at once}
 
 A small layer costs its call, not its arithmetic. So the weights of networks that are the same but
-for their values are stacked at each call, and their gradients come back by unbinding: the networks
-stay the modules that they are, with their own names, weights and optimiser's state.
+for their values are read stacked (stacks.py): copied together at each call, or, while a run trains
+them, kept so. The networks stay the modules that they are, with their own names and weights.
 
 Where networks differ, are large (stacking copies weights), are of a class that is not known here,
 or are watched by hooks, each is called as ever. The numbers agree up to rounding; a dropout's
@@ -13,7 +13,7 @@ draws are others, of the same law.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -22,6 +22,7 @@ from torch.nn import functional
 from torch.nn.modules import module as every_module
 
 from polymodal.networks.mlp import Reshape
+from polymodal.networks.stacks import Stack, Stacking
 
 MOST_WEIGHTS = 32_768
 """Weights of one network beyond which copying them costs more than the calls that it saves."""
@@ -29,17 +30,26 @@ MOST_ROWS = 8192
 """Rows beyond which the arithmetic outweighs the calls, and memory counts."""
 
 
-@dataclass(frozen=True)
 class Answers:
     """What networks answered, one after the other or in one tensor.
 
     Arguments:
-        each: One answer a network; None where it was not asked.
+        each: One answer a network; None where it was not asked. None if all came in one tensor.
         together: All answers stacked, ``(M, N, ...)``, where they came so; else None.
     """
 
-    each: tuple[Tensor | None, ...]
-    together: Tensor | None = None
+    def __init__(
+        self, each: Sequence[Tensor | None] | None, together: Tensor | None = None
+    ) -> None:
+        self._each = None if each is None else tuple(each)
+        self.together = together
+
+    @property
+    def each(self) -> tuple[Tensor | None, ...]:
+        """One answer a network; made when asked for."""
+        if self._each is None and self.together is not None:
+            self._each = self.together.unbind(0)
+        return self._each or ()
 
 
 def itself(network: nn.Module) -> nn.Module:
@@ -47,7 +57,46 @@ def itself(network: nn.Module) -> nn.Module:
     return network
 
 
-class SideBySide:
+@dataclass(frozen=True)
+class _Layer:
+    """One layer of all networks of a group: what it does, and its weights."""
+
+    first: nn.Module
+    weight: Stack | None
+    bias: Stack | None
+
+
+class _Group:
+    """Networks of one signature.
+
+    Arguments:
+        members: Their places in the list.
+        networks: The networks, layer by layer.
+        modules: Every module of theirs that a hook could stand on.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[int],
+        networks: Sequence[Sequence[nn.Module]],
+        modules: Sequence[nn.Module],
+    ) -> None:
+        self.members = tuple(members)
+        self.layers = [
+            _Layer(layers[0], _stack(layers, "weight"), _stack(layers, "bias"))
+            for layers in zip(*networks, strict=True)
+        ]
+        self.watch = Watch(modules)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Run all of them on inputs ``(M, N, ...)``."""
+        for layer in self.layers:
+            x = _run(layer, x)
+        # Noise drawn like an answer follows its layout: the draws must not tell who ran together.
+        return x.contiguous()
+
+
+class SideBySide(Stacking):
     """Runs the networks of a list, those that are equal as one.
 
     It is no module and holds no weights: it adds no name to a state dict and moves with the list.
@@ -62,51 +111,85 @@ class SideBySide:
     ) -> None:
         self._networks = networks
         self._part = part
+        self._held: list[Mapping[str, nn.Module | None]] = []
+        self._seen: list[nn.Module | None] = []
+        self._parts: list[nn.Module] = []
         self._layers: list[list[nn.Module]] = []
-        self._groups: list[tuple[int, ...]] = []
+        self._groups: list[_Group] = []
 
-    def __call__(self, inputs: Sequence[Tensor | None], together: Tensor | None = None) -> Answers:
+    def stacks(self) -> list[Stack]:
+        """The weights of every group, layer by layer."""
+        self._plan()
+        layers = [layer for group in self._groups for layer in group.layers]
+        every = [one for layer in layers for one in (layer.weight, layer.bias)]
+        return [one for one in every if one is not None]
+
+    def whole(self, together: Tensor) -> Tensor | None:
+        """All answers in one tensor, if all networks can run as one.
+
+        Arguments:
+            together: All inputs stacked, ``(M, N, ...)``.
+        """
+        self._plan()
+        if (
+            len(self._groups) == 1
+            and len(self._groups[0].members) == len(self._layers)
+            and together.shape[1] <= MOST_ROWS
+            and self._groups[0].watch.sees_nothing()
+        ):
+            return self._groups[0](together)
+        return None
+
+    def __call__(self, inputs: Sequence[Tensor | None]) -> Answers:
         """Ask every network that has an input.
 
         Arguments:
             inputs: One input a network, ``(N, ...)``; None where it is not asked.
-            together: All inputs stacked, ``(M, N, ...)``, where the caller has them so.
         """
-        parts = [self._part(network) for network in self._networks]
-        self._plan(parts)
+        parts = self._plan()
         each: list[Tensor | None] = [None] * len(parts)
         done: set[int] = set()
         for group in self._groups:
-            asked = [i for i in group if inputs[i] is not None]
+            asked = [i for i in group.members if inputs[i] is not None]
             values: list[Tensor] = [inputs[i] for i in asked]  # pyright: ignore[reportAssignmentType]
-            modules = [[parts[i], *self._layers[i]] for i in asked]
-            if len(asked) < 2 or not _alike(values) or not _unwatched(modules):
+            if len(asked) < 2 or not _alike(values):
                 continue
-            everyone = len(asked) == len(parts)
-            x = together if everyone and together is not None else torch.stack(values)
-            out = _run([self._layers[i] for i in asked], x)
-            if everyone:
-                return Answers(out.unbind(0), out)
+            if len(asked) < len(group.members):
+                group = self._group(parts, asked)
+            if not group.watch.sees_nothing():
+                continue
+            out = group(torch.stack(values))
+            if len(asked) == len(parts):
+                return Answers(None, out)
             for i, answer in zip(asked, out.unbind(0), strict=True):
                 each[i] = answer
             done.update(asked)
         for i, (part, value) in enumerate(zip(parts, inputs, strict=True)):
             if value is not None and i not in done:
                 each[i] = part(value)
-        return Answers(tuple(each))
+        return Answers(each)
 
-    def _plan(self, parts: list[nn.Module]) -> None:
+    def _plan(self) -> list[nn.Module]:
         """Group the networks by structure, anew only when a layer was replaced."""
-        layers = [_layers_of(part) for part in parts]
-        if layers == self._layers:
-            return
-        self._layers = layers
+        held = [one for modules in self._held for one in modules.values()]
+        if held and held == self._seen:
+            return self._parts
+        self._parts = parts = [self._part(network) for network in self._networks]
+        # To look into the dictionaries of modules is the quickest way to see one replaced.
+        self._held = [one._modules for one in (self._networks, *self._networks, *parts)]
+        self._seen = [one for modules in self._held for one in modules.values()]
+        self._layers = [_layers_of(part) for part in parts]
         alike: dict[tuple[object, ...], list[int]] = {}
         for i, part in enumerate(parts):
             signature = signature_of(part)
             if signature is not None:
                 alike.setdefault(signature, []).append(i)
-        self._groups = [tuple(group) for group in alike.values() if len(group) > 1]
+        self._groups = [self._group(parts, group) for group in alike.values() if len(group) > 1]
+        return parts
+
+    def _group(self, parts: Sequence[nn.Module], members: Sequence[int]) -> _Group:
+        modules = [one for i in members for one in (parts[i], *self._layers[i])]
+        return _Group(members, [self._layers[i] for i in members], modules)
 
 
 def signature_of(network: nn.Module) -> tuple[object, ...] | None:
@@ -139,21 +222,35 @@ def _is_plain(norm: nn.LayerNorm) -> bool:
     return type(norm) is nn.LayerNorm and norm.elementwise_affine and norm.weight.ndim == 1
 
 
-def unwatched(modules: Sequence[nn.Module]) -> bool:
-    """Whether no hook would miss a call of these modules, and all train or none."""
-    training = modules[0].training
-    return not any(
-        module._forward_hooks
-        or module._forward_pre_hooks
-        or module._backward_hooks
-        or module._backward_pre_hooks
-        or module.training != training
-        for module in modules
-    ) and not (every_module._global_forward_hooks or every_module._global_forward_pre_hooks)
+class Watch:
+    """Tells whether a hook would miss a call of some modules that are not called.
 
+    Arguments:
+        modules: The modules.
+    """
 
-def _unwatched(modules: list[list[nn.Module]]) -> bool:
-    return unwatched([module for some in modules for module in some])
+    def __init__(self, modules: Sequence[nn.Module]) -> None:
+        self._modules = list(modules)
+        # A module's dictionaries of hooks stay the same; to look into them all is quick.
+        self._hooks = [
+            hooks
+            for one in self._modules
+            for hooks in (
+                one._forward_hooks,
+                one._forward_pre_hooks,
+                one._backward_hooks,
+                one._backward_pre_hooks,
+            )
+        ]
+
+    def sees_nothing(self) -> bool:
+        """Whether no hook stands on any, and all train or none."""
+        training = self._modules[0].training
+        return not (
+            any(self._hooks)
+            or every_module._global_forward_hooks
+            or every_module._global_forward_pre_hooks
+        ) and all([one.training == training for one in self._modules])
 
 
 def _layers_of(network: nn.Module) -> list[nn.Module]:
@@ -167,39 +264,41 @@ def _alike(values: list[Tensor]) -> bool:
     )
 
 
-def _run(networks: list[list[nn.Module]], x: Tensor) -> Tensor:
-    """Networks of one signature on inputs ``(M, N, ...)``, layer by layer."""
-    for layers in zip(*networks, strict=True):
-        first = layers[0]
-        if isinstance(first, nn.Linear):
-            x = _linear(layers, x)
-        elif isinstance(first, nn.SiLU):
-            x = functional.silu(x)
-        elif isinstance(first, nn.ReLU):
-            x = functional.relu(x)
-        elif isinstance(first, nn.LayerNorm):
-            x = functional.layer_norm(x, first.normalized_shape, eps=first.eps)
-            weight = torch.stack([layer.weight for layer in layers]).unsqueeze(1)
-            x = (
-                x * weight
-                if first.bias is None
-                else torch.addcmul(_bias(layers).unsqueeze(1), x, weight)
-            )
-        elif isinstance(first, nn.Dropout):
-            x = functional.dropout(x, first.p, first.training)
-        elif isinstance(first, Reshape):
-            x = x.reshape(*x.shape[:2], *first.shape)
-    # Noise drawn like an answer follows its layout: the draws must not tell who ran together.
-    return x.contiguous()
+def _stack(layers: Sequence[nn.Module], name: str) -> Stack | None:
+    return None if getattr(layers[0], name, None) is None else Stack(layers, name)
 
 
-def _bias(layers: Sequence[nn.Module]) -> Tensor:
-    return torch.stack([layer.bias for layer in layers])  # pyright: ignore[reportArgumentType]
+def _run(layer: _Layer, x: Tensor) -> Tensor:
+    """One layer of several networks on inputs ``(M, N, ...)``."""
+    first = layer.first
+    if isinstance(first, nn.Linear):
+        return _linear(layer, x)
+    if isinstance(first, nn.SiLU):
+        return functional.silu(x)
+    if isinstance(first, nn.ReLU):
+        return functional.relu(x)
+    if isinstance(first, nn.LayerNorm):
+        return _scaled(layer, functional.layer_norm(x, first.normalized_shape, eps=first.eps))
+    if isinstance(first, nn.Dropout):
+        return functional.dropout(x, first.p, first.training)
+    if isinstance(first, Reshape):
+        return x.reshape(*x.shape[:2], *first.shape)
+    raise TypeError(f"{type(first).__name__} does not run side by side.")
 
 
-def _linear(layers: Sequence[nn.Module], x: Tensor) -> Tensor:
+def _scaled(layer: _Layer, x: Tensor) -> Tensor:
+    if layer.weight is None:
+        return x
+    weight = layer.weight().unsqueeze(1)
+    if layer.bias is None:
+        return x * weight
+    return torch.addcmul(layer.bias().unsqueeze(1), x, weight)
+
+
+def _linear(layer: _Layer, x: Tensor) -> Tensor:
     # As W x, not x W: the weights' gradients then come in the weights' own layout, not copied.
-    weight = torch.stack([layer.weight for layer in layers])  # pyright: ignore[reportArgumentType]
-    if layers[0].bias is None:
-        return torch.bmm(weight, x.mT).mT
-    return torch.baddbmm(_bias(layers).unsqueeze(-1), weight, x.mT).mT
+    if layer.weight is None:
+        return x
+    if layer.bias is None:
+        return torch.bmm(layer.weight(), x.mT).mT
+    return torch.baddbmm(layer.bias().unsqueeze(-1), layer.weight(), x.mT).mT

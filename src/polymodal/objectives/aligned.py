@@ -58,9 +58,9 @@ class JointToUnimodal(nn.Module):
         posterior: JointPosterior = model.posterior  # pyright: ignore[reportAssignmentType]
         encoded = posterior.encode(x, present)
         q = posterior.fuse(encoded)
-        z = q.stratified(1)[0]  # (1, B, D)
+        z = q.stratified(1).squeeze(0)  # (1, B, D)
         log_p = model.log_likelihoods(z, x, present)
-        kl = stratum_kl(q, model.prior())[0]
+        kl = stratum_kl(q, model.prior()).squeeze(0)
         alignment = self._alignment(posterior, encoded, q)
         loss = at_step(self.beta, step) * kl + self.gamma * alignment
         parts = {
@@ -68,15 +68,17 @@ class JointToUnimodal(nn.Module):
             "kl": kl.detach(),
             "alignment": alignment.detach(),
         }
-        return Terms(loss - weighted_sum(model, log_p)[0], parts)
+        return Terms(loss - weighted_sum(model, log_p).squeeze(0), parts)
 
     def _alignment(self, posterior: JointPosterior, encoded: Encoded, q: Strata) -> Tensor:
         """The divergences of the shared block, summed, ``(B,)``."""
         shared = posterior.layout.shared
-        loc, scale = q.loc[0, :, :shared], q.scale[0, :, :shared]
+        loc, scale = (one.squeeze(0)[:, :shared] for one in (q.loc, q.scale))
         experts, on = encoded.experts, encoded.on
         each = diagonal_kl(loc, scale, experts.loc, experts.scale, q.family).sum(-1)  # (M, B)
-        total = torch.where(on, each, torch.zeros_like(each)).sum(0)
+        if not experts.complete:
+            each = torch.where(on, each, torch.zeros_like(each))
+        total = each.sum(0)
         if len(on) <= 2 or not self.subsets:
             return total
         chosen = draw_proper_subsets(on, self.subsets)  # (M, k, B)

@@ -52,7 +52,7 @@ def weighted_sum(model: Weighted, log_p: Mapping[str, Tensor]) -> Tensor:
     if not log_p:
         raise ValueError("the batch names no modality of the model.")
     each, weights = stacked_scores(log_p), [model.weights[name] for name in log_p]
-    if all(weight == 1 for weight in weights):
+    if weights.count(1) == len(weights):
         return each.sum(0)
     return torch.tensordot(each.new_tensor(weights), each, 1)
 

@@ -47,9 +47,14 @@ def draw_proper_subsets(on: Tensor, n_subsets: int) -> Tensor:
     return here & (rank < size)
 
 
-def all_and_single(on: Tensor) -> Tensor:
-    """The set of all that a row has, then each modality alone: ``(M, B)`` -> ``(M, 1 + M, B)``."""
+def all_and_single(on: Tensor, *, complete: bool = False) -> Tensor:
+    """The set of all that a row has, then each modality alone: ``(M, B)`` -> ``(M, 1 + M, B)``.
+
+    Where all rows are known to be complete, they are seen to have the same sets.
+    """
     single = torch.eye(len(on), dtype=torch.bool, device=on.device).unsqueeze(-1)
+    if complete:
+        return torch.cat([torch.ones_like(single[:, :1]), single], 1).expand(-1, -1, on.shape[1])
     return torch.cat([on.unsqueeze(1), single & on.unsqueeze(1)], 1)
 
 
@@ -64,7 +69,13 @@ class ScoresSets(Protocol):
 
 
 def log_p_within(
-    model: ScoresSets, z: Tensor, x: Batch, present: Present, chosen: Tensor
+    model: ScoresSets,
+    z: Tensor,
+    x: Batch,
+    present: Present,
+    chosen: Tensor,
+    *,
+    complete: bool = False,
 ) -> Scores:
     """Log-likelihoods of each modality from the sets that hold it; each decoder runs once.
 
@@ -74,6 +85,7 @@ def log_p_within(
         x: Values.
         present: What is there.
         chosen: The sets, bool ``(M, R, B)``: ``all_and_single``, then any k others.
+        complete: Whether there are no others and all rows are known to be complete.
 
     Returns:
         Name -> log p in nats, ``(2 + k, B)``: from all that a row has, from the modality alone,
@@ -88,6 +100,8 @@ def log_p_within(
         ],
         1,
     )  # (M, 2 + k, B, D)
+    if complete:
+        return model.log_likelihoods(own, x, present, each=True)
     alone = chosen[:, 1 : 1 + n_modalities].diagonal(dim1=0, dim2=1).T.unsqueeze(1)
     here = torch.cat([chosen[:, :1], alone, chosen[:, 1 + n_modalities :]], 1)
     named = [m for m, name in enumerate(model.names) if name in present]
@@ -117,7 +131,8 @@ class SubsampledELBO(nn.Module):
         """The negative sub-sampled ELBO of each row in nats."""
         posterior: FusedPosterior = model.posterior  # pyright: ignore[reportAssignmentType]
         encoded = posterior.encode(x, present)
-        chosen = all_and_single(encoded.on)
+        complete = encoded.experts.complete
+        chosen = all_and_single(encoded.on, complete=complete)
         if self.subsets:
             drawn = draw_proper_subsets(encoded.on, self.subsets)
             chosen = torch.cat([chosen, drawn], 1)  # (M, R, B), R = 1 + M + k
@@ -127,12 +142,16 @@ class SubsampledELBO(nn.Module):
                 f"SubsampledELBO needs a posterior with one stratum, got {q.n_strata}. "
                 "Use ProductOfExperts, or ELBO for a mixture."
             )
-        z = q.stratified(1)[0, 0]  # (R, B, D)
-        kl = stratum_kl(q, model.prior())[0]  # (R, B)
-        kl = torch.where(chosen.any(0), kl, torch.zeros_like(kl))
+        z = q.stratified(1).flatten(0, 2)  # (R, B, D)
+        kl = stratum_kl(q, model.prior()).squeeze(0)  # (R, B)
+        if not complete:
+            kl = torch.where(chosen.any(0), kl, torch.zeros_like(kl))
         loss = at_step(self.beta, step) * kl.sum(0)
         parts = {"kl": kl[0].detach(), "kl of subsets": kl[1:].sum(0).detach()}
-        log_p = log_p_within(model, z, x, present, chosen)
+        log_p = log_p_within(model, z, x, present, chosen, complete=complete and not self.subsets)
         loss = loss - weighted_sum(model, log_p).sum(0)
-        parts |= {f"-log p({name})": -one[0].detach() for name, one in log_p.items()}
+        of_all = -log_p.together[:, 0].detach()
+        parts |= {
+            f"-log p({name})": one for name, one in zip(log_p, of_all.unbind(0), strict=True)
+        }
         return Terms(loss, parts)

@@ -56,29 +56,37 @@ class TotalCorrelation(nn.Module):
         posterior: FusedPosterior = model.posterior  # pyright: ignore[reportAssignmentType]
         encoded = posterior.encode(x, present)
         q = posterior.fuse(encoded)
-        z = q.stratified(1)[0]  # (1, B, D)
+        z = q.stratified(1).squeeze(0)  # (1, B, D)
         log_p = model.log_likelihoods(z, x, present)
-        count = encoded.on.sum(0).clamp(min=1).to(z.dtype)  # (B,)
-        shared = model.layout.shared
-        experts = encoded.experts
+        shared, experts = model.layout.shared, encoded.experts
         to_experts = diagonal_kl(
             q.loc[..., :shared], q.scale[..., :shared], experts.loc, experts.scale, q.family
         ).sum(-1)  # (M, B)
-        backward = torch.where(encoded.on, to_experts, torch.zeros_like(to_experts)).sum(0)
+        count: Tensor | float = float(len(to_experts))
+        if not experts.complete:
+            count = encoded.on.sum(0).clamp(min=1).to(z.dtype)  # (B,)
+            to_experts = torch.where(encoded.on, to_experts, torch.zeros_like(to_experts))
+        backward = to_experts.sum(0)
         to_prior, private = split_kl(q, model.prior(), shared)
-        divergence = self.alpha / count * backward + (1 - self.alpha) * to_prior + private
+        divergence = self.alpha / count * backward + (1 - self.alpha) * to_prior
+        if private is not None:
+            divergence, to_prior = divergence + private, to_prior + private
         share = (count - self.alpha) / count
-        loss = at_step(self.beta, step) * divergence - share * weighted_sum(model, log_p)[0]
+        loss = at_step(self.beta, step) * divergence - share * weighted_sum(model, log_p).squeeze(
+            0
+        )
         parts = {
             **reconstruction_parts(log_p, z.new_ones(1)),
             "kl to experts": backward.detach(),
-            "kl": (to_prior + private).detach(),
+            "kl": to_prior.detach(),
         }
         return Terms(loss, parts)
 
 
-def split_kl(q: Strata, prior: Distribution, shared: int) -> tuple[Tensor, Tensor]:
+def split_kl(q: Strata, prior: Distribution, shared: int) -> tuple[Tensor, Tensor | None]:
     """KL of the shared block and of the private blocks, each ``(B,)``, of a one-stratum posterior.
+
+    Where there are no private blocks, theirs is None.
 
     Raises:
         ValueError: If there is no closed form.
@@ -89,4 +97,7 @@ def split_kl(q: Strata, prior: Distribution, shared: int) -> tuple[Tensor, Tenso
             "TotalCorrelation needs one stratum and a standard prior of the posterior's family, "
             f"got {q.n_strata} strata and {type(prior).__name__}."
         )
-    return each[0, ..., :shared].sum(-1), each[0, ..., shared:].sum(-1)
+    each = each.squeeze(0)
+    if shared == each.shape[-1]:
+        return each.sum(-1), None
+    return each[..., :shared].sum(-1), each[..., shared:].sum(-1)

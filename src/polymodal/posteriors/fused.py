@@ -20,7 +20,7 @@ from polymodal.distributions.strata import Strata
 from polymodal.fusion.experts import Experts, Fusion
 from polymodal.latent import LatentLayout
 from polymodal.networks.side_by_side import Answers, SideBySide
-from polymodal.posteriors.heads import common_head, linear_of
+from polymodal.posteriors.heads import CommonHead, linear_of
 from polymodal.typing import Batch, Present, rows_present
 
 
@@ -32,15 +32,18 @@ class Encoded:
         experts: The unimodal posteriors of the shared block.
         private_loc: Locations of all private blocks, ``(B, W)``.
         private_scale: Their scales, ``(B, W)``.
-        features: The encoders' features, one ``(B, F_m)`` a modality.
-        together: All features in one tensor, ``(M, B, F)``, where they came so.
+        answers: The encoders' features.
     """
 
     experts: Experts
     private_loc: Tensor
     private_scale: Tensor
-    features: tuple[Tensor, ...]
-    together: Tensor | None = None
+    answers: Answers
+
+    @property
+    def features(self) -> tuple[Tensor, ...]:
+        """The encoders' features, one ``(B, F_m)`` a modality."""
+        return self.answers.each  # pyright: ignore[reportReturnType]
 
     @property
     def on(self) -> Tensor:
@@ -80,6 +83,7 @@ class FusedPosterior(nn.Module):
         self.layout = layout
         self._features = SideBySide(self.encoders)
         self._raw = SideBySide(self.heads, linear_of)
+        self._common_head = CommonHead(self.heads)
 
     def encode(self, x: Batch, present: Present) -> Encoded:
         """Run each encoder once.
@@ -113,16 +117,19 @@ class FusedPosterior(nn.Module):
             each = list(features.each)
             for m, feature in with_cells.items():
                 each[m] = feature
-            features = Answers(tuple(each))
-        return self._stack(on, features)
+            features = Answers(each)
+        return self._stack(on, features, complete=complete)
 
-    def _stack(self, on: Tensor, features: Answers) -> Encoded:
+    def _stack(self, on: Tensor, features: Answers, *, complete: bool) -> Encoded:
         """Ask the heads; a modality without features stands as a standard expert."""
-        head, blocks = common_head(self.heads), []
+        head, blocks = self._common_head(), []
         if head is not None:
-            raw = self._raw(features.each, features.together)
+            raw = None if features.together is None else self._raw.whole(features.together)
+            if raw is not None:
+                return self._encoded(on, head.read(raw), features, complete=complete)
+            raw = self._raw(features.each)
             if raw.together is not None:
-                return self._encoded(on, head.read(raw.together), features)
+                return self._encoded(on, head.read(raw.together), features, complete=complete)
             blocks = [None if one is None else head.read(one) for one in raw.each]
         else:
             for own, feature in zip(self.heads, features.each, strict=True):
@@ -134,7 +141,8 @@ class FusedPosterior(nn.Module):
             if block is None:
                 size = self.layout.dim_of(name)
                 loc, scale = some.loc.new_zeros(n_rows, size), some.loc.new_ones(n_rows, size)
-                kept.append(some.loc.new_zeros(n_rows, self.encoders[m].out_features))
+                width = int(self.encoders[m].out_features)  # pyright: ignore[reportArgumentType]
+                kept.append(some.loc.new_zeros(n_rows, width))
             else:
                 loc, scale = block.loc, block.scale
                 kept.append(features.each[m])
@@ -143,20 +151,28 @@ class FusedPosterior(nn.Module):
             private_locs.append(loc[:, shared:])
             private_scales.append(scale[:, shared:])
         family: Family = some.family
-        experts = Experts(torch.stack(locs), torch.stack(scales), on, family)
+        experts = Experts(torch.stack(locs), torch.stack(scales), on, family, complete)
         return Encoded(
-            experts, torch.cat(private_locs, -1), torch.cat(private_scales, -1), tuple(kept)
+            experts, torch.cat(private_locs, -1), torch.cat(private_scales, -1), Answers(kept)
         )
 
-    def _encoded(self, on: Tensor, block: Diagonal, features: Answers) -> Encoded:
+    def _encoded(
+        self, on: Tensor, block: Diagonal, features: Answers, *, complete: bool
+    ) -> Encoded:
         """What all heads said in one tensor, ``(M, B, shared + private)``."""
         shared, n_rows = self.layout.shared, on.shape[1]
-        experts = Experts(block.loc[..., :shared], block.scale[..., :shared], on, block.family)
+        if self.layout.private_dim == 0:
+            none = block.loc.new_empty(n_rows, 0)
+            experts = Experts(block.loc, block.scale, on, block.family, complete)
+            return Encoded(experts, none, none, features)
+        experts = Experts(
+            block.loc[..., :shared], block.scale[..., :shared], on, block.family, complete
+        )
         private_loc, private_scale = (
             one[..., shared:].transpose(0, 1).reshape(n_rows, -1)
             for one in (block.loc, block.scale)
         )
-        return Encoded(experts, private_loc, private_scale, features.each, features.together)  # pyright: ignore[reportArgumentType]
+        return Encoded(experts, private_loc, private_scale, features)
 
     def fuse(self, encoded: Encoded, on: Tensor | None = None) -> Strata:
         """Fuse what was encoded.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Literal, get_args
 
 import torch
@@ -10,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from polymodal.distributions.diagonal import FAMILIES, Diagonal, Family
-from polymodal.networks.side_by_side import unwatched
+from polymodal.networks.side_by_side import Watch
 
 ScaleRule = Literal["softplus", "softmax"]
 
@@ -85,15 +84,29 @@ def linear_of(head: nn.Module) -> nn.Module:
     return head.linear if type(head) is ExpertHead else head
 
 
-def common_head(heads: Iterable[nn.Module]) -> ExpertHead | None:
-    """One that reads like all, if they are of one family and rule and no hook waits for them."""
-    heads = list(heads)
-    first = heads[0]
-    if type(first) is not ExpertHead or not unwatched(heads):
-        return None
-    rule = (first.family, first.constrained)
-    alike = all(type(h) is ExpertHead and (h.family, h.constrained) == rule for h in heads)
-    return first if alike else None
+class CommonHead:
+    """Finds one head that reads what the linear maps of all put out.
+
+    Arguments:
+        heads: The heads; one that is replaced later is seen.
+    """
+
+    def __init__(self, heads: nn.ModuleList) -> None:
+        self._heads = heads
+        self._seen: list[nn.Module] = []
+        self._first: ExpertHead | None = None
+        self._watch: Watch | None = None
+
+    def __call__(self) -> ExpertHead | None:
+        """The head; None if they differ in family or rule, or a hook waits for one of them."""
+        heads = list(self._heads)
+        if self._watch is None or heads != self._seen:
+            self._seen, self._watch = heads, Watch(heads)
+            first = heads[0]
+            rules = {(h.family, h.constrained) if type(h) is ExpertHead else None for h in heads}
+            alike = type(first) is ExpertHead and len(rules) == 1
+            self._first = first if alike else None  # pyright: ignore[reportAttributeAccessIssue]
+        return self._first if self._watch.sees_nothing() else None
 
 
 class PrivateHead(nn.Module):

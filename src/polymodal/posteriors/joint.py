@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from polymodal.distributions.strata import Strata
 from polymodal.fusion.poe import ProductOfExperts
 from polymodal.latent import LatentLayout
-from polymodal.networks.side_by_side import SideBySide
+from polymodal.networks.side_by_side import Answers, SideBySide
 from polymodal.posteriors.fused import Encoded, FusedPosterior
 from polymodal.posteriors.heads import ExpertHead
 from polymodal.typing import Batch, Present
@@ -76,26 +76,34 @@ class JointPosterior(FusedPosterior):
     def encode(self, x: Batch, present: Present) -> Encoded:
         """Run each encoder once; the features kept are those that the joint network reads."""
         encoded = super().encode(x, present)
-        read = self._read(encoded.features, encoded.together)
-        return replace(encoded, features=read.each, together=read.together)
+        together = encoded.answers.together
+        read = None if together is None else self._read.whole(together)
+        if read is not None:
+            return replace(encoded, answers=Answers(None, read))
+        return replace(encoded, answers=self._read(encoded.features))
 
     def joint(self, encoded: Encoded, on: Tensor) -> Strata:
         """The joint network's posterior given the modalities ``on``, bool ``(M, ..., B)``."""
-        features = encoded.together
+        features = encoded.answers.together
         features = torch.stack(tuple(encoded.features)) if features is None else features
         extra = on.ndim - 2
         features = features.reshape(len(on), *(1,) * extra, *features.shape[1:])
-        read = torch.where(on.unsqueeze(-1), features, torch.zeros_like(features))
+        read = features
+        if not (encoded.experts.complete and on is encoded.on):
+            read = torch.where(on.unsqueeze(-1), features, torch.zeros_like(features))
         told = on.movedim(0, -1).to(read.dtype)
-        q = self.joint_head(self.body(torch.cat([read.movedim(0, -2).flatten(-2), told], -1)))
+        q = self.joint_head(self.body(torch.cat([*read.unbind(0), told], -1)))
         zeros = q.loc.new_zeros((1, *q.loc.shape[:-1]))
-        return self.with_private(encoded, Strata(q.loc[None], q.scale[None], zeros), on)
+        one = Strata(q.loc.unsqueeze(0), q.scale.unsqueeze(0), zeros)
+        return self.with_private(encoded, one, on)
 
     def fuse(self, encoded: Encoded, on: Tensor | None = None) -> Strata:
         """The joint network where enough are present for it, else the unimodal posterior."""
         here = encoded.on if on is None else on
-        several = here.sum(0) >= self.least
         joint = self.joint(encoded, here)
+        if on is None and encoded.experts.complete and len(here) >= self.least:
+            return joint
+        several = here.sum(0) >= self.least
         if bool(several.all()):
             return joint
         alone = super().fuse(encoded, here)

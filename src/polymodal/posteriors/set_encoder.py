@@ -32,6 +32,7 @@ from polymodal.fusion.experts import anchored
 from polymodal.fusion.poe import ProductOfExperts
 from polymodal.latent import LatentLayout
 from polymodal.networks.attention import TransformerBlock
+from polymodal.networks.side_by_side import Answers
 from polymodal.posteriors.fused import Encoded, FusedPosterior
 from polymodal.posteriors.heads import ExpertHead
 from polymodal.typing import Batch, Present
@@ -109,7 +110,7 @@ class SetPosterior(FusedPosterior):
         encoded = super().encode(x, present)
         read = zip(self.readers, encoded.features, strict=True)
         features = tuple(reader(feature) for reader, feature in read)
-        return replace(encoded, features=features, together=None)
+        return replace(encoded, answers=Answers(features))
 
     def fuse(self, encoded: Encoded, on: Tensor | None = None) -> Strata:
         """The set network's posterior given the modalities ``on``, bool ``(M, ..., B)``."""

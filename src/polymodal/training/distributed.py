@@ -54,27 +54,38 @@ class World:
                 tensor.copy_(held)
 
     @torch.no_grad()
-    def sum_gradients(self, parameters: list[nn.Parameter], flags: Tensor) -> Tensor:
-        """Sum the gradients in place over the processes, and ``flags (N,)``, which come back."""
-        if self.size == 1:
-            return flags
+    @torch.no_grad()
+    def sum_all(
+        self, parameters: list[nn.Parameter], sums: Tensor, flags: list[float]
+    ) -> tuple[Tensor, list[float]]:
+        """Sum gradients in place over the processes; so, too, what is to be known of the step.
+
+        Arguments:
+            parameters: What has gradients.
+            sums: This process's sums of the loss and of terms, which need not be everyone's.
+            flags: Any numbers.
+
+        Returns:
+            The sum of the losses, then a number that is not finite where any of anyone's sums is
+            not, ``(2,)``; and the flags' sums.
+        """
         dtype = parameters[0].dtype
         for parameter in parameters[1:]:
             dtype = torch.promote_types(dtype, parameter.dtype)
-        used = torch.tensor(
-            [float(p.grad is not None) for p in parameters], dtype=dtype, device=self.device
-        )
+        used = [float(p.grad is not None) for p in parameters]
+        known = torch.tensor([*flags, *used], dtype=dtype, device=self.device)
+        seen = torch.stack([sums[0], (sums * 0.0).sum()]).to(known)
         grads = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
-        flat = torch.cat([flags.to(dtype), used, *(grad.reshape(-1) for grad in grads)])
+        flat = torch.cat([seen, known, *(grad.reshape(-1) for grad in grads)])
         dist.all_reduce(flat)
-        n_flags, n_used = len(flags), len(parameters)
-        is_used = flat[n_flags : n_flags + n_used].tolist()
-        summed = flat[n_flags + n_used :].split([p.numel() for p in parameters])
+        head = len(seen) + len(known)
+        numbers = flat[2:head].tolist()
+        summed = flat[head:].split([p.numel() for p in parameters])
         for parameter, anywhere, grad, total in zip(
-            parameters, is_used, grads, summed, strict=True
+            parameters, numbers[len(flags) :], grads, summed, strict=True
         ):
             parameter.grad = grad.copy_(total.view_as(grad)) if anywhere else None
-        return flat[:n_flags]
+        return flat[:2], numbers[: len(flags)]
 
 
 def join_world(device: str) -> World:

@@ -16,13 +16,14 @@ import torch
 from torch import Tensor
 
 from polymodal.model import LatentModel
+from polymodal.networks.stacks import stacks_of
 from polymodal.random import derive_seed
 from polymodal.training.checkpoint import FILE_NAME, CheckpointError
 from polymodal.training.distributed import World, join_world
 from polymodal.training.divergence import Blame, agree, blame_terms, explain_failure
 from polymodal.training.interrupt import StopRequest, stop_requests
 from polymodal.training.memory import kept_memory
-from polymodal.training.optimiser import WeightAverage, learning_rate, make_optimiser
+from polymodal.training.optimiser import Adam, WeightAverage, learning_rate, total_norm
 from polymodal.training.progress import ProgressReporter, SilentProgress
 from polymodal.training.randomness import borrowed_draws, reseed
 from polymodal.training.result import Divergence, EpochRecord, Status, TrainResult
@@ -90,7 +91,10 @@ def fit(
         run = _Run(model, source, settings, validation, path, world, shown, stop)
         if resume and run.recorder is not None and run.recorder.path.exists():
             run.state = run.recorder.load()
-        return run.run()
+        try:
+            return run.run()
+        finally:
+            run.optimiser.part()
 
 
 class _Run:
@@ -112,10 +116,10 @@ class _Run:
             model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.world, self.progress, self.stop = world, progress, stop
         world.copy_from_first(model)
-        self.parameters = [p for p in model.parameters() if p.requires_grad]
-        if not self.parameters:
+        learning = [p for p in model.parameters() if p.requires_grad]
+        if not learning:
             raise ValueError("fit: the model has no weights that require a gradient.")
-        self.optimiser = make_optimiser(self.parameters, settings)
+        self.optimiser = Adam(learning, settings)
         self.average = None if settings.average is None else WeightAverage(model, settings.average)
         self.loss = torch.compile(model.loss) if settings.compile else model.loss
         self.n_batches = math.ceil(len(source) / settings.batch_size)
@@ -141,7 +145,7 @@ class _Run:
     def run(self) -> TrainResult:
         """Epoch after epoch, until the last, or until something ends the run."""
         self.model.train()
-        self.model.enter(self.state.stage)
+        self._enter(self.state.stage)
         self.progress.start(self.settings.epochs, self.n_batches, self.state.step)
         self.clock = time.monotonic()
         while True:
@@ -171,7 +175,13 @@ class _Run:
             limit is not None and spent >= share * limit
         ):
             state.stage, state.stage_start = state.stage + 1, state.epoch
-            self.model.enter(state.stage)
+            self._enter(state.stage)
+
+    def _enter(self, stage: int) -> None:
+        """Begin a stage; what learns in it and is read stacked is joined."""
+        self.model.enter(stage)
+        # A compiled loss stacks the weights as it finds best.
+        self.optimiser.join(() if self.settings.compile else stacks_of(self.model))
 
     def _ended(self) -> tuple[Status, str] | None:
         state, patience = self.state, self.settings.patience
@@ -223,34 +233,32 @@ class _Run:
     def _step(self, index: Tensor) -> Divergence | tuple[float, bool, bool]:
         """One optimiser step: the batch's mean loss, whether to stop, whether to checkpoint."""
         step, mine = self.state.step, self.world.share(index)
-        for group in self.optimiser.param_groups:
-            group["lr"] = self._learning_rate(step)
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimiser.clear()
         due = self.recorder is not None and self.recorder.due(step)
         result = self._loss(mine) if len(mine) else Blame(None)
         if isinstance(result, Blame):
             sums = torch.tensor([math.nan if result.term else 0.0], dtype=torch.float64)
         else:
-            (result.loss.sum() / len(index)).backward()
+            # The gradient of the mean over the whole batch.
+            result.loss.backward(torch.full_like(result.loss, 1 / len(index)))
+            self.optimiser.collect()
             sums = self.state.sums.add(result)
-        # The loss; 0, or NaN where any sum is inf or NaN; then whether to stop and to write.
-        seen = torch.stack([sums[0] / len(index), (sums * 0.0).sum()]).to(self.world.device)
-        asked = torch.tensor([self.stop.asked, due], dtype=torch.float64)
-        flags = torch.cat([seen, asked.to(self.world.device)])
-        flags = self.world.sum_gradients(self.parameters, flags)
-        grads = [p.grad for p in self.parameters if p.grad is not None]
-        norm = torch.nn.utils.get_total_norm(grads)
-        loss, check, stop, due, length = torch.cat([flags, norm.to(flags)[None]]).tolist()
-        if not math.isfinite(check + length):
+        flags = [float(self.stop.asked), float(due)]
+        if self.world.size > 1:
+            sums, flags = self.world.sum_all(self.optimiser.leaves, sums, flags)
+        grads = self.optimiser.gradients()
+        *sums, length = torch.cat([sums, total_norm(grads).to(sums.device).reshape(1)]).tolist()
+        if not all(map(math.isfinite, (*sums, length))):
+            self.optimiser.spread()
             blame = result if isinstance(result, Blame) else blame_terms(result)
             return agree(self.world, self.model, blame, index, step=step, epoch=self.state.epoch)
         clip = self.settings.clip_norm
         if clip is not None and length > clip:
             torch._foreach_mul_(grads, clip / length)
-        self.optimiser.step()
+        self.optimiser.step(self._learning_rate(step))
         if self.average is not None:
             self.average.update(step)
-        return loss, stop > 0, due > 0
+        return sums[0] / len(index), flags[0] > 0, flags[1] > 0
 
     def _loss(self, index: Tensor) -> Terms | Blame:
         """The terms of this process's rows, or what made them impossible."""
@@ -261,7 +269,9 @@ class _Run:
 
         def attempt() -> Terms:
             reseed(seed, self.world.device)
-            with torch.autocast(self.world.device.type, torch.bfloat16, enabled=bf16):
+            if not bf16:
+                return self.loss(x, present, self.state.step)
+            with torch.autocast(self.world.device.type, torch.bfloat16):
                 return self.loss(x, present, self.state.step)
 
         try:
@@ -333,7 +343,7 @@ class _Run:
             self.recorder.save(state)
         diverged = where is not None
         state.put_back(self.model, self.average, self.initial, diverged=diverged)
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimiser.clear()
         self.model.enter(len(self.stage_ends) - 1)
         self.model.eval()
         return TrainResult(status, reason, where, state.best_epoch, tuple(state.history))

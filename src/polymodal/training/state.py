@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from polymodal.training.checkpoint import CHECKPOINT, CheckpointError
 from polymodal.training.distributed import World
-from polymodal.training.optimiser import WeightAverage, optimiser_tensors, restore_optimiser
+from polymodal.training.optimiser import Adam, WeightAverage
 from polymodal.training.result import EpochRecord
 from polymodal.training.settings import TrainSettings
 from polymodal.training.sums import TermSums
@@ -121,7 +121,7 @@ class Recorder:
 
     path: Path
     model: nn.Module
-    optimiser: torch.optim.Optimizer
+    optimiser: Adam
     average: WeightAverage | None
     settings: TrainSettings
     rows: int
@@ -143,7 +143,7 @@ class Recorder:
             return
         groups: dict[str, Mapping[str, Tensor]] = {
             "weights": self.model.state_dict(),
-            "optimiser": optimiser_tensors(self.optimiser),
+            "optimiser": self.optimiser.tensors(),
             "average": {} if self.average is None else self.average.tensors,
             "kept": state.kept or {},
         }
@@ -229,7 +229,7 @@ class Recorder:
     def _fit_weights(self, groups: Mapping[str, dict[str, Tensor]]) -> None:
         self._check_fits(groups.get("weights", {}))
         self.model.load_state_dict(groups["weights"])
-        restore_optimiser(self.optimiser, groups.get("optimiser", {}))
+        self.optimiser.restore(groups.get("optimiser", {}))
         if self.average is not None:
             self.average.restore(groups.get("average", {}))
 
