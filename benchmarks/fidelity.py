@@ -8,8 +8,9 @@
 *polydigits*: five modalities by PolyMNIST's protocol. *handsign*: MNIST beside photographs of hand
 signs. 10,000 training rows, 2,000 test rows, the small convolutional networks of ``speed.py``, 64
 latent numbers (with private latents 32 are shared, 32 private), batch 128, 15 epochs of Adam with
-one learning rate for both. Ours are the recipes with their defaults and a Laplace likelihood that
-learns its scale; the peer's have the papers' settings on these data (``peer_fidelity.py``).
+one learning rate, constant, for both. Ours are the recipes with their defaults and a Laplace
+likelihood that learns its scale; the peer's have the papers' settings on these data
+(``peer_fidelity.py``).
 
 Each run is a file under ``benchmarks/results/fidelity``; one that is there is not run again.
 """
@@ -116,6 +117,7 @@ def trained(name: str, train: Tensors, seed: int) -> LatentModel:
         epochs=EPOCHS,
         batch_size=BATCH,
         learning_rate=RATE,
+        final_learning_rate=1.0,
         device="cpu",
         patience=None,
         seed=seed,

@@ -353,11 +353,18 @@ def test_a_model_can_be_fitted_again_after_loading(tmp_path, model) -> None:
     assert np.array_equal(again.embed(data), model.embed(data))
 
 
+LATER_DEFAULTS = ("series='conv', ",)
+"""Settings that the first version did not have, as they stand in a model's text."""
+
+
 def test_the_file_of_the_first_version_is_read_for_ever() -> None:
     model = pm.load(FILE)
     wanted = json.loads(ANSWERS.read_text())
     got = json.loads(json.dumps(answers(model)))
     assert got.keys() == wanted.keys()
+    for later in LATER_DEFAULTS:
+        assert later in got["parameters"]
+        got["parameters"] = got["parameters"].replace(later, "")
     for name in ("parameters", "status", "held out", "schema", "kept"):
         assert got[name] == wanted[name], name
     np.testing.assert_allclose(got["embed"], wanted["embed"], atol=1e-4)
