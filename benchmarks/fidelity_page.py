@@ -45,7 +45,8 @@ def page(results: Path) -> str:
         "pictures judge; a single class for all would get about .11.",
         "*coherence, k*: share of decoded pictures with the row's class, given k other modalities "
         "(mean over subsets, then targets that were not given). *joint*: all modalities of a new "
-        "row show one class. *log p(x)*: nats a row, 100 importance samples from every component "
+        "row show one class; *by chance*, what the same class shares would give with nothing in "
+        "common. *log p(x)*: nats a row, 100 importance samples from every component "
         "in turn over the whole mixture, 300 rows, the same estimator for both; each side under "
         "its own likelihood, so a learned scale shows. *Fréchet*: distance in the judges' "
         "features (less is better) of pictures made from one other modality, and from the prior. "
@@ -67,6 +68,7 @@ def columns(runs: list[Run]) -> dict[str, Cell]:
         cells = {pair: (lambda run, pair=pair: run["pairs"][pair]) for pair in pairs}
     return cells | {
         "joint": lambda run: run["joint"],
+        "by chance": lambda run: run["joint_by_chance"],
         "log p(x)": lambda run: run["log_likelihood"],
         "Fréchet": lambda run: run["frechet"],
         "Fréchet, prior": lambda run: run["frechet_prior"],
