@@ -93,7 +93,18 @@ class CountScale(CountLevel):
         self.size.copy_(torch.where(n > 0, moved, self.size))
 
 
-class NegativeBinomialLikelihood(Likelihood):
+class CountLikelihood(Likelihood):
+    """Counts whose point answers may be whole numbers; children fill ``_observe``."""
+
+    whole: bool = True
+
+    def point(self, statistics: Tensor) -> Tensor:
+        """Means, rounded if asked for, ``(..., P) -> (..., *value_shape)``."""
+        means = statistics.round() if self.whole else statistics
+        return means.unflatten(-1, self.value_shape)
+
+
+class NegativeBinomialLikelihood(CountLikelihood):
     """Counts of each cell, as floats: mean m from the decoder, variance ``m + m^2 / r``.
 
     Arguments:
@@ -128,13 +139,8 @@ class NegativeBinomialLikelihood(Likelihood):
         """Start at the mean and spread of the values; see the base class."""
         self.learned.start_from(*_flat(value, cells))
 
-    def point(self, statistics: Tensor) -> Tensor:
-        """Means, rounded if asked for, ``(..., P) -> (..., *value_shape)``."""
-        means = statistics.round() if self.whole else statistics
-        return means.unflatten(-1, self.value_shape)
 
-
-class PoissonLikelihood(Likelihood):
+class PoissonLikelihood(CountLikelihood):
     """Counts of each cell, as floats: mean and variance m from the decoder.
 
     Arguments:
@@ -164,11 +170,6 @@ class PoissonLikelihood(Likelihood):
     def start_from(self, value: Tensor, cells: Tensor | None = None) -> None:
         """Start at the mean of the values; see the base class."""
         self.learned.start_from(*_flat(value, cells))
-
-    def point(self, statistics: Tensor) -> Tensor:
-        """Means, rounded if asked for, ``(..., P) -> (..., *value_shape)``."""
-        means = statistics.round() if self.whole else statistics
-        return means.unflatten(-1, self.value_shape)
 
 
 def _flat(value: Tensor, cells: Tensor | None) -> tuple[Tensor, Tensor]:
