@@ -8,9 +8,9 @@
 *polydigits*: five modalities by PolyMNIST's protocol. *handsign*: MNIST beside photographs of hand
 signs. 10,000 training rows, 2,000 test rows, the small convolutional networks of ``speed.py``, 64
 latent numbers (with private latents 32 are shared, 32 private), batch 128, 15 epochs of Adam with
-one learning rate, constant, for both. Ours are the recipes with their defaults and a Laplace
-likelihood that learns its scale; the peer's have the papers' settings on these data
-(``peer_fidelity.py``).
+one learning rate, constant, for all. Three sides: *peer*, MultiVae with the papers' settings on
+these data (``peer_fidelity.py``); *ours*, the recipes with the same settings; *defaults*, the
+recipes as they are and a Laplace likelihood that learns its scale.
 
 Each run is a file under ``benchmarks/results/fidelity``; one that is there is not run again.
 """
@@ -32,7 +32,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import torch
-from fidelity_page import page, peer_key
+from fidelity_page import page, run_key
 from torch import Tensor
 
 import polymodal as pm
@@ -61,6 +61,16 @@ PEER_NAMES = {
     "cmvae": "CMVAE",
 }
 SETS = {"polydigits": "polydigits.npz", "handsign": "mnist_handsign.npz"}
+SIDES = ("ours", "peer", "defaults")
+PRIVATE = ("mmvaeplus", "cmvae")
+SCALE, BETA = 0.75, 2.5
+PAPERS: dict[str, dict] = {
+    "mvtcae": {"beta": BETA},
+    "mopoe": {"beta": BETA},
+    "mmvaeplus": {"beta": BETA, "family": "laplace"},
+    "cmvae": {"beta": BETA, "family": "laplace", "prune": False},
+}
+"""The papers' settings where they are not the recipes' own; the peer prunes no clusters."""
 SHARED, OWN = 32, 32
 EPOCHS, BATCH, TRAIN, TEST, RATE = 15, 128, 10_000, 2_000, 3e-3
 SAMPLES, SCORED = 100, 300
@@ -69,13 +79,13 @@ RESULTS = HERE / "results" / "fidelity"
 PAGE = HERE.parent / "docs" / "fidelity.md"
 
 
-def image_modality(name: str, shape: tuple[int, ...]) -> Modality:
-    """The peer's networks, and a Laplace likelihood that learns its scale."""
+def image_modality(name: str, shape: tuple[int, ...], side: str) -> Modality:
+    """The peer's networks, and a Laplace likelihood of the papers' scale or a learned one."""
     return Modality(
         name,
         ConvEncoder(shape, (16, 32), ()),
         partial(ConvDecoder, shape=shape, channels=(16, 32), hidden=()),
-        LaplaceLikelihood(shape, scale="scalar"),
+        LaplaceLikelihood(shape, scale="scalar" if side == "defaults" else SCALE),
     )
 
 
@@ -102,16 +112,15 @@ def tensors(folder: Path, split: str) -> Tensors:
     return Tensors(x, {name: torch.ones(rows, dtype=torch.bool) for name in x})
 
 
-def trained(name: str, train: Tensors, seed: int) -> LatentModel:
-    """A recipe with its defaults, fitted."""
-    recipe = get_recipe(name)
-    private = name in ("mmvaeplus", "cmvae")
-    latent = {"latent_dim": SHARED, "private_dim": OWN}
-    if not private:
-        latent = {"latent_dim": SHARED + OWN}
+def trained(name: str, train: Tensors, side: str, seed: int) -> LatentModel:
+    """A recipe with the papers' settings or its defaults, fitted."""
+    settings = dict(PAPERS.get(name, {})) if side == "ours" else {}
+    settings["latent_dim"] = SHARED if name in PRIVATE else SHARED + OWN
+    if name in PRIVATE:
+        settings["private_dim"] = OWN
     with seeded(seed):
-        modalities = [image_modality(m, tuple(v.shape[1:])) for m, v in train.x.items()]
-        model = recipe.build(modalities, **latent)
+        modalities = [image_modality(m, tuple(v.shape[1:]), side) for m, v in train.x.items()]
+        model = get_recipe(name).build(modalities, **settings)
     model.start_from(train.x, train.present)
     settings = TrainSettings(
         epochs=EPOCHS,
@@ -143,11 +152,11 @@ def to_bytes(value: Tensor) -> np.ndarray:
     return (value.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
 
 
-def run_ours(name: str, pictures: Path, out: Path, seed: int) -> None:
+def run_ours(name: str, side: str, pictures: Path, out: Path, seed: int) -> None:
     """Train a recipe and write what it says, in the same files as the peer's script."""
     train, test = tensors(pictures, "train"), tensors(pictures, "test")
     start = time.process_time()
-    model = trained(name, train, seed)
+    model = trained(name, train, side, seed)
     seconds = time.process_time() - start
     with asking(model, seed):
         for subset in subsets_of(model.names):
@@ -226,7 +235,7 @@ def run_set(given: argparse.Namespace, name: str) -> None:
         for seed in given.seeds
         for recipe in given.only or PEER_NAMES
         for side in given.sides
-        if (side == "ours" or (given.peer and recipe in PEER_NAMES))
+        if side != "peer" or (given.peer and recipe in PEER_NAMES)
     ]
     left = [one for one in wanted if not result_file(name, *one).exists()]
     if not left:
@@ -247,10 +256,10 @@ def run_set(given: argparse.Namespace, name: str) -> None:
             if path.exists():  # another process may have been quicker
                 continue
             with tempfile.TemporaryDirectory() as out:
-                if side == "ours":
-                    run_ours(recipe, pictures, Path(out), seed)
-                else:
+                if side == "peer":
                     run_peer(given.peer, recipe, pictures, Path(out), seed)
+                else:
+                    run_ours(recipe, side, pictures, Path(out), seed)
                 found = judged(Path(out), judges, test, labels["test"])
             path.parent.mkdir(parents=True, exist_ok=True)
             row = {"set": name, "side": side, "recipe": recipe, "seed": seed, "caps": caps}
@@ -260,7 +269,7 @@ def run_set(given: argparse.Namespace, name: str) -> None:
 
 def result_file(name: str, side: str, recipe: str, seed: int) -> Path:
     """Where a run's result is kept."""
-    return RESULTS / f"{name}-{peer_key(side, recipe)}-{seed}.json"
+    return RESULTS / f"{name}-{run_key(side, recipe)}-{seed}.json"
 
 
 def main() -> None:
@@ -270,7 +279,7 @@ def main() -> None:
     parser.add_argument("--peer", help="an interpreter that has MultiVae")
     parser.add_argument("--sets", nargs="*", default=list(SETS), choices=SETS)
     parser.add_argument("--only", nargs="*", help="recipes")
-    parser.add_argument("--sides", nargs="*", default=["ours", "peer"], choices=["ours", "peer"])
+    parser.add_argument("--sides", nargs="*", default=SIDES, choices=SIDES)
     parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])
     parser.add_argument("--judges", type=Path, help="where judges are kept between runs")
     parser.add_argument("--page", action="store_true", help="write docs/fidelity.md and end")

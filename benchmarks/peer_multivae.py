@@ -153,7 +153,7 @@ def step(name: str, rounds: int) -> dict:
     return {"cpu_ms": 1e3 * best}
 
 
-def small(name: str, rows: int = 8192, epochs: int = 2) -> dict:
+def small(name: str, rows: int = 8192, epochs: int = 4) -> dict:
     from multivae.trainers import BaseTrainer, BaseTrainerConfig
 
     generator = torch.Generator().manual_seed(0)
