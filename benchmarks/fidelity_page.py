@@ -56,8 +56,8 @@ def page(results: Path) -> str:
         "common. *log p(x)*: nats a row, 100 importance samples from every component "
         "in turn over the whole mixture, 300 rows, the same estimator for all; each under its own "
         "likelihood, so a learned scale is not to be compared with a fixed one. *Fréchet*: "
-        "distance in the judges' features (less is better) of pictures made from one other modality, and from the prior. "
-        "Mean over seeds ± their standard deviation.",
+        "distance in the judges' features (less is better) of pictures made from one other "
+        "modality, and from the prior. Mean over seeds ± their standard deviation.",
     ]
     for name in dict.fromkeys(run["set"] for run in runs):
         mine = [run for run in runs if run["set"] == name]
