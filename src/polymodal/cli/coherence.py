@@ -49,6 +49,12 @@ def coherence(
     judges: Annotated[
         Path | None, Parameter(help="A folder where judges are kept between runs.")
     ] = None,
+    inception: Annotated[
+        Path | None,
+        Parameter(
+            help="Weights of the published Inception network (safetensors): Fréchet distances too."
+        ),
+    ] = None,
     seed: Annotated[
         int | None, Parameter(help="All draws follow from it; the model's own if not given.")
     ] = None,
@@ -67,6 +73,8 @@ def coherence(
         check_out(out, (".json",))
     if judges is not None:
         check_folder(judges, f"--judges {judges}")
+    if inception is not None and not inception.is_file():
+        raise CommandError(f"--inception {inception}: there is no such file.")
     if samples is not None and samples < 1:
         raise CommandError(f"--samples must be at least 1, got {samples}.")
     from polymodal.estimator.judging import coherence as judge
@@ -81,6 +89,7 @@ def coherence(
         with_label=with_label,
         samples=samples,
         cache=judges,
+        inception=inception,
         seed=seed,
         on_judge=lambda done, of, name: say(f"Judge {done + 1} of {of}: {name}"),
     )
