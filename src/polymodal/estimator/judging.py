@@ -102,17 +102,10 @@ def coherence(
         source = model._encode(known)
         unseen_rows(encoded, source, np.empty(0, dtype=np.int64))
         learned, _ = labels_of(known, label)
-        classes = classes_of(learned, label)
-        judges = train_judges(
-            source,
-            codes_of(learned, classes),
-            [name for name in taking_part if bool(source.present[name].any())],
-            columns=_columns(model, taking_part),
-            classes=classes,
-            settings=settings,
-            cache=cache,
-            on_judge=on_judge,
-        )
+        judges = _trained(
+            model, source, learned, label, taking_part,
+            settings=settings, cache=cache, on_judge=on_judge,
+        )  # fmt: skip
     if not judges:
         raise ValueError("coherence: judges is empty; give at least one.")
     classes = next(iter(judges.values())).classes
@@ -131,13 +124,9 @@ def coherence(
     if beside is None:
         return result
     fidelity = evaluate_fidelity(
-        model.model_,
-        encoded,
-        judges,
-        inception=beside,
-        names=taking_part,
-        seed=model._seed(seed),
-    )
+        model.model_, encoded, judges,
+        inception=beside, names=taking_part, seed=model._seed(seed),
+    )  # fmt: skip
     return replace(result, fidelity=fidelity)
 
 
@@ -211,6 +200,31 @@ def _check_any(codes: np.ndarray, classes: Sequence[str]) -> None:
             f"coherence: no test row has a label among the judges' classes, which are "
             f"{', '.join(classes[:10])}{'...' * (len(classes) > 10)}."
         )
+
+
+def _trained(
+    model: MultimodalModel,
+    source: Tensors,
+    labels: np.ndarray,
+    label: str,
+    names: Sequence[str],
+    *,
+    settings: JudgeSettings | None,
+    cache: str | Path | None,
+    on_judge: Callable[[int, int, str], None] | None,
+) -> dict[str, Judge]:
+    """A judge of each modality that the training rows have."""
+    classes = classes_of(labels, label)
+    return train_judges(
+        source,
+        codes_of(labels, classes),
+        [name for name in names if bool(source.present[name].any())],
+        columns=_columns(model, names),
+        classes=classes,
+        settings=settings,
+        cache=cache,
+        on_judge=on_judge,
+    )
 
 
 def _inception(
