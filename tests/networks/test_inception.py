@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from polymodal.networks.inception import (
@@ -30,7 +30,9 @@ def filled(block: MixedBlock, seed: int = 0) -> dict[str, Tensor]:
     return drawn
 
 
-def by_hand(x: Tensor, w: dict[str, Tensor], name: str, stride: int = 1, padding=0) -> Tensor:
+def by_hand(
+    x: Tensor, w: dict[str, Tensor], name: str, stride: int = 1, padding: tuple[int, int] = (0, 0)
+) -> Tensor:
     """Convolution, normalisation by fixed statistics, rectifier: written out."""
     h = F.conv2d(x, w[f"{name}.conv.weight"], stride=stride, padding=padding)
     mean, var, scale, shift = (
@@ -73,12 +75,18 @@ def test_names_are_those_of_the_published_file() -> None:
 
 def test_sizes_are_those_of_the_papers_table() -> None:
     """Table 1 of the paper, with the pool before the 35 x 35 blocks as it was published."""
-    network, sides = Inception(), {}
+    network = Inception()
+    sides: dict[str, tuple[int, ...]] = {}
+
+    def note(name: str):
+        def hook(_module: nn.Module, _x: tuple[Tensor, ...], out: Tensor) -> None:
+            sides[name] = tuple(out.shape[1:])
+
+        return hook
+
     for name, child in network.named_children():
         if name in LAYERS:
-            child.register_forward_hook(
-                lambda _m, _x, out, name=name: sides.update({name: tuple(out.shape[1:])})
-            )
+            child.register_forward_hook(note(name))
     features = network(torch.empty(2, 3, SIDE, SIDE, device="meta"))
     assert features.shape == (2, N_FEATURES)
     expected = {
