@@ -38,7 +38,7 @@ def trace(name: str, **settings: object) -> tuple[list, list[str], object]:
         model.start_from(x, present)
         mean = model.eval().posterior(x, present).mean
         model.end_with([(x, present)], 1)
-        left = [int(b.sum()) for b in model.buffers() if b.dtype == torch.bool]
+        left = [(b.shape, int(b.sum()) if b.dtype == torch.bool else 0) for b in model.buffers()]
     return [losses, mean.tolist(), left], shapes, slopes
 
 

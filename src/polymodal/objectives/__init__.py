@@ -1,6 +1,7 @@
 """Objectives: model + batch -> Terms, one value a row in nats."""
 
 from polymodal.objectives.aligned import JointToUnimodal as JointToUnimodal
+from polymodal.objectives.any_subset import AnySubsetELBO as AnySubsetELBO
 from polymodal.objectives.auxiliary import AuxiliaryBound as AuxiliaryBound
 from polymodal.objectives.componentwise import ComponentELBO as ComponentELBO
 from polymodal.objectives.coordinated import Coordinated as Coordinated
