@@ -270,6 +270,45 @@ def test_pictures_and_vectors_go_into_files(tmp_path: Path) -> None:
     assert json.loads(back["gene"][2]) == pytest.approx(frame["gene"][2].tolist())
 
 
+def test_traverse_writes_pictures_and_a_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = MultimodalModel(**tiny()).fit(frame())
+    model.save(tmp_path / "m.pm")
+    rows = frame(12, seed=4)[["v", "w", "n", "c"]]
+    rows.to_parquet(tmp_path / "rows.parquet")
+    words = f"traverse {tmp_path}/m.pm {tmp_path}/rows.parquet --out {tmp_path}/walk"
+    said = run(f"{words} --directions 2 --steps 3", capsys)
+    assert said["pictures"] == [str(tmp_path / "walk" / "photo.png")]
+    with Image.open(said["pictures"][0]) as picture:
+        assert min(picture.size) > 50
+    made = pd.read_csv(said["table"])
+    assert len(made) == 6
+    assert {"(latent)", "(value)", "caption", "w", "c"} <= set(made.columns)
+    assert "photo" not in made
+    assert sorted(made["(latent)"].unique()) == sorted(d["latent"] for d in said["directions"])
+    direct = model.traverse(rows, 2, steps=3)
+    assert said["start"] == direct.start
+    assert [d["spread"] for d in said["directions"]] == pytest.approx(
+        [one.spread for one in direct.directions]
+    )
+    assert main(f"{words} --latent 0,2 --start 5 --to table".split()) == 0
+    out = capsys.readouterr().out
+    assert "From row 5 of" in out
+    assert "walk.csv" in out
+    for wrong, why in (
+        ("--latent 0 --directions 2", "give one of them"),
+        ("--latent one", "got one"),
+        ("--steps 1", "--steps must be at least 2"),
+        ("--start 12", "from 0 to 11, got 12"),
+        ("--to tabel", "Did you mean 'table'?"),
+    ):
+        assert main([*words.split(), *wrong.split()]) == 2
+        assert why in capsys.readouterr().err
+    assert main(words.replace("/walk", "/walk.csv").split()) == 2
+    assert "name a folder" in capsys.readouterr().err
+
+
 @pytest.fixture(scope="module")
 def album(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with pictures, tables that name some of them, and a model of those."""

@@ -24,6 +24,7 @@ from polymodal.tasks.impute import impute
 from polymodal.tasks.log_likelihood import Kind, log_likelihood
 from polymodal.tasks.scores import Scores
 from polymodal.tasks.translate import reconstruct, translate
+from polymodal.tasks.walked import Traversal, walk
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -266,6 +267,44 @@ class MultimodalModel(Learner):
         """The posterior mean of each row, float32 ``(N, D)``."""
         tensors = self._encode(self._rows(data))
         return embed(self.model_, tensors).cpu().numpy()
+
+    def traverse(
+        self,
+        data: DataLike,
+        directions: int | Sequence[int] = 6,
+        steps: int = 7,
+        reach: float = 2.0,
+        start: int | None = None,
+        to: str | Sequence[str] | None = None,
+    ) -> Traversal:
+        """Walk through the latent space from one row, and decode every modality at each step.
+
+        Arguments:
+            data: Rows that show along which directions rows differ, and how far; 2 or more.
+            directions: How many, those along which rows differ most; or which latent numbers.
+            steps: Steps of a walk.
+            reach: How far to each side of the average, in standard deviations over the rows.
+            start: Position of the row to start from; the one nearest to the average when None.
+            to: The modalities to decode; all when None.
+
+        Returns:
+            A ``Traversal``: ``frame()``, ``pictures(name)``, and ``table()`` of the directions.
+
+        Raises:
+            ValueError: If there are too few rows, they do not differ, or something asked for is
+                out of range.
+        """
+        tensors = self._encode(self._rows(data))
+        return walk(
+            self.model_,
+            self.codec_,
+            tensors,
+            directions=directions,
+            steps=steps,
+            reach=reach,
+            start=start,
+            names=[to] if isinstance(to, str) else to,
+        )
 
     def cluster(self, data: DataLike, draws: int = 100, seed: int | None = None) -> DataFrame:
         """The likeliest ``cluster`` of each row and its ``probability``, given all that it has.
