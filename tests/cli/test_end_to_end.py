@@ -210,6 +210,30 @@ def test_compare_goes_on_and_says_which(
     assert "draws=50, now 30" in capsys.readouterr().err
 
 
+def test_compare_judges_coherence_by_a_label(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    codes = np.arange(90) % 2
+    table = {
+        name: list(codes[:, None] * sign + 0.1 * rng.normal(size=(90, 3)))
+        for name, sign in (("up", 1), ("down", -1))
+    }
+    pd.DataFrame({**table, "side": np.array(["l", "r"])[codes]}).to_parquet(tmp_path / "d.parquet")
+    words = f"compare {tmp_path}/d.parquet --recipes pcca --seeds 1 --latent-dim 2 --draws 20"
+    said = run(f"{words} --label side --out {tmp_path}/c", capsys)
+    coherence = next(group for group in said["groups"] if group["name"] == "coherence")
+    assert coherence["columns"] == ["1 input", "joint", "joint by chance", "cap"]
+    assert coherence["values"]["pcca"]["1 input"]["value"] > 0.9
+    assert main(f"{words} --label side --out {tmp_path}/c".split()) == 0
+    out, err = capsys.readouterr()
+    assert "was done before" in err
+    assert "Coherence: share" in out
+    assert main(f"{words} --label sid --out {tmp_path}/e".split()) == 1
+    assert "the label 'sid'" in capsys.readouterr().err
+    assert not (tmp_path / "e").exists()
+
+
 def test_schema_is_written_and_used(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = run(f"schema {work}/train.csv --write {work}/schema.yaml", capsys)
     assert said["rows"] == 150

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 EXAMPLE = """    polymodal compare cohort.parquet --recipes mopoe,mmvaeplus,mvtcae
     polymodal compare cohort.parquet --recipes mopoe,pcca --seeds 5 --epochs 50 --out trial
     polymodal compare cohort.parquet --recipes mvtcae,mopoe --set mvtcae.beta=2.5 --out beta
+    polymodal compare digits.parquet --label digit --schema without-digit.yaml
     polymodal compare bundled:penguins --recipes mvtcae,pcca --seeds 1 --epochs 20   (a minute)"""
 
 USUAL = "mopoe,mmvaeplus,mvtcae"
@@ -44,6 +45,10 @@ def compare(
     ] = None,
     validation: Annotated[
         Path | None, Parameter(help="Rows to stop by; a tenth of the training rows if not given.")
+    ] = None,
+    label: Annotated[
+        str | None,
+        Parameter(help="The class of each row, a column of DATA: coherence is judged too."),
     ] = None,
     test_share: Annotated[float, Parameter(help="Share of DATA to judge on.")] = 0.2,
     split_seed: Annotated[int, Parameter(help="Which rows are judged on follows from it.")] = 0,
@@ -73,6 +78,10 @@ def compare(
     and three simple methods, must tell them from the rest. The table ranks all by skill, with
     intervals; methods that cannot be told apart share a rank.
 
+    With --label, judges (a classifier a modality, trained on the training rows) also say whether
+    each modality, decoded from the others, shows the class that it should, and whether all
+    modalities of new rows show one class; see `polymodal coherence --help`.
+
     Stopped by Ctrl-C or by a crash, the same command goes on where it was. More recipes or seeds
     with the same --out fit only what is new.
     """
@@ -88,6 +97,7 @@ def compare(
         "device": device,
         "precision": precision,
         "settings": settings_of(set_, names),
+        "label": label,
     }
     check_options(data, names, seeds, choices, [schema, test, validation])
     check_folder(out, f"--out {out}")

@@ -33,7 +33,7 @@ def write_walk(walked: Traversal, name: str, path: str | Path) -> Path:
     axis = figure.add_subplot()
     axis.imshow(grid_array(pictures), interpolation="nearest")
     axis.set_yticks(_middles(n_lines, height), [_line_name(one) for one in walked.directions])
-    axis.set_xticks(_middles(n_steps, width), [f"{one:+.2g} sd" for one in _ways(walked)])
+    axis.set_xticks(_middles(n_steps, width), [_step_name(one) for one in _ways(walked)])
     axis.set_title(f"{name}, from row {walked.start}", fontsize=9)
     axis.tick_params(length=0, labelsize=8)
     axis.spines[:].set_visible(False)
@@ -44,6 +44,10 @@ def write_walk(walked: Traversal, name: str, path: str | Path) -> Path:
 
 def _line_name(one: Direction) -> str:
     return f"z{one.latent}" + (f" ({one.block})" if one.block else "")
+
+
+def _step_name(way: float) -> str:
+    return "average" if abs(way) < 1e-9 else f"{way:+.2g} sd"
 
 
 def _ways(walked: Traversal) -> np.ndarray:
