@@ -7,12 +7,13 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import polymodal as pm
 from polymodal.cli import main
 from polymodal.data.schema import ColumnSpec, ModalitySpec, Schema
 from polymodal.estimator.judging import classes_of, codes_of, labels_of
-from polymodal.evaluate import JudgeSettings
+from polymodal.evaluate import InceptionFeatures, JudgeSettings
 
 QUICK = JudgeSettings(hidden=32, epochs=60, learning_rate=1e-2, dropout=0.0)
 
@@ -125,3 +126,56 @@ def test_labels_become_codes() -> None:
     assert codes_of(np.array(["9"], dtype=object), classes).tolist() == [-1]
     with pytest.raises(ValueError, match="1 different values"):
         classes_of(np.array([1, 1], dtype=object), "label")
+
+
+class MeanColour:
+    """Stands for the network: three numbers of a picture."""
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        return x.float().expand(-1, 3, -1, -1).mean((2, 3)) + x.float().std((1, 2, 3))[:, None]
+
+
+def test_inception_is_asked_of_pictures_alone(monkeypatch, tmp_path) -> None:
+    generator = np.random.default_rng(0)
+    codes = np.arange(60) % 2
+    noise = generator.random((60, 8, 8))
+    held = {
+        "photo": ((codes[:, None, None] + noise) * 120).astype(np.uint8),
+        "vector": codes[:, None] + 0.1 * generator.standard_normal((60, 3)),
+        "label": np.array(["x", "y"])[codes],
+    }
+    data = pm.from_arrays(held)
+    model = pm.MultimodalModel("mvae", latent_dim=2, epochs=1, progress=False).fit(data[:30])
+    asked = []
+
+    def read(path, device):
+        asked.append(path)
+        return MeanColour()
+
+    monkeypatch.setattr(InceptionFeatures, "read", read)
+    said = pm.coherence(
+        model, data[30:], "label", data[:30], settings=QUICK, inception="weights.safetensors"
+    )
+    assert asked == ["weights.safetensors"]
+    ways = {(row.name, row.given): row for row in said.fidelity.rows}
+    assert set(ways) == {
+        ("photo", ()),
+        ("vector", ()),
+        ("photo", ("vector",)),
+        ("vector", ("photo",)),
+    }
+    assert all(np.isfinite(row.fid) == (row.name == "photo") for row in said.fidelity.rows)
+    assert "; FID (Inception)" in str(said)
+    assert said.to_dict()["fidelity"]["rows"][0]["given"] == []
+    plain = pm.coherence(model, data[30:], "label", data[:30], settings=QUICK)
+    assert plain.fidelity is None
+    assert plain.table().equals(said.table())
+
+
+def test_inception_without_pictures_or_file_is_said_at_once(fitted, capsys) -> None:
+    model, folder = fitted
+    with pytest.raises(ValueError, match="reads pictures, and none of one, two is an image"):
+        pm.coherence(model, frame(), "digit", frame()[:160], inception="weights.safetensors")
+    files = [str(folder / name) for name in ("model.pm", "test.csv")]
+    assert main(["coherence", *files, "--label", "digit", "--inception", "none.safetensors"]) == 2
+    assert "--inception none.safetensors: there is no such file" in capsys.readouterr().err

@@ -45,6 +45,9 @@ def coherence(
     judges: Annotated[
         Path | None, Parameter(help="A folder where judges are kept between runs.")
     ] = None,
+    inception: Annotated[
+        Path | None, Parameter(help="Weights of FID's Inception: Fréchet distances too.")
+    ] = None,
     seed: Annotated[
         int | None, Parameter(help="All draws follow from it; the model's own if not given.")
     ] = None,
@@ -63,8 +66,7 @@ def coherence(
         check_out(out, (".json",))
     if judges is not None:
         check_folder(judges, f"--judges {judges}")
-    if samples is not None and samples < 1:
-        raise CommandError(f"--samples must be at least 1, got {samples}.")
+    _check_options(samples, inception)
     from polymodal.estimator.judging import coherence as judge
 
     fitted = load_model(model)
@@ -77,6 +79,7 @@ def coherence(
         with_label=with_label,
         samples=samples,
         cache=judges,
+        inception=inception,
         seed=seed,
         on_judge=lambda done, of, name: say(f"Judge {done + 1} of {of}: {name}"),
     )
@@ -85,3 +88,10 @@ def coherence(
         write_text(as_json(result), out)
     text = f"{said}" + (f"\n\nWritten to {out}." if out is not None else "")
     print_result(result, text, json)
+
+
+def _check_options(samples: int | None, inception: Path | None) -> None:
+    if samples is not None and samples < 1:
+        raise CommandError(f"--samples must be at least 1, got {samples}.")
+    if inception is not None and not inception.is_file():
+        raise CommandError(f"--inception {inception}: there is no such file.")

@@ -26,6 +26,12 @@ EXAMPLE = """    polymodal compare cohort.parquet --recipes mopoe,mmvaeplus,mvtc
 
 USUAL = "mopoe,mmvaeplus,mvtcae"
 
+Label = Annotated[
+    str | None,
+    Parameter(help="The class of each row, a column of DATA: coherence is judged too."),
+]
+Precision = Annotated[Literal["32", "bf16"], Parameter(help="bf16: autocast in bfloat16.")]
+
 
 def compare(
     data: Data,
@@ -46,10 +52,7 @@ def compare(
     validation: Annotated[
         Path | None, Parameter(help="Rows to stop by; a tenth of the training rows if not given.")
     ] = None,
-    label: Annotated[
-        str | None,
-        Parameter(help="The class of each row, a column of DATA: coherence is judged too."),
-    ] = None,
+    label: Label = None,
     test_share: Annotated[float, Parameter(help="Share of DATA to judge on.")] = 0.2,
     split_seed: Annotated[int, Parameter(help="Which rows are judged on follows from it.")] = 0,
     latent_dim: Annotated[int, Parameter(help="Numbers in the shared latent vector.")] = 32,
@@ -66,9 +69,7 @@ def compare(
     ] = None,
     draws: Annotated[int, Parameter(help="Draws a row, for intervals and likelihoods.")] = 50,
     device: Annotated[str, Parameter(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    precision: Annotated[
-        Literal["32", "bf16"], Parameter(help="bf16: autocast in bfloat16.")
-    ] = "32",
+    precision: Precision = "32",
     json: Json = False,
 ) -> None:
     """Fit several recipes to one table, judge them alike, and say which to use.

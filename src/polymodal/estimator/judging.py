@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +11,12 @@ import numpy as np
 
 from polymodal.data.dataset import MultimodalData
 from polymodal.data.names import nearest
+from polymodal.data.tensors import Tensors
 from polymodal.estimator.front import MultimodalModel
 from polymodal.evaluate.coherence_result import Coherence
+from polymodal.evaluate.fidelity import evaluate_fidelity
 from polymodal.evaluate.held_out import unseen_rows
+from polymodal.evaluate.inception import InceptionFeatures
 from polymodal.evaluate.judge import Judge
 from polymodal.evaluate.judged import evaluate_coherence
 from polymodal.evaluate.judges import JudgeSettings, train_judges
@@ -36,6 +40,7 @@ def coherence(
     samples: int | None = None,
     cache: str | Path | None = None,
     settings: JudgeSettings | None = None,
+    inception: str | Path | None = None,
     seed: int | None = None,
     on_judge: Callable[[int, int, str], None] | None = None,
     on_rows: Callable[[int], None] | None = None,
@@ -57,13 +62,17 @@ def coherence(
         samples: New rows for the joint coherence; as many as test rows when None.
         cache: A folder where judges are kept.
         settings: How judges are trained.
+        inception: Weights of the published Inception network, a safetensors file. If named, what
+            is decoded is compared with real values by Fréchet distances too, pictures by that
+            network's features beside those of the judges (``Coherence.fidelity``).
         seed: All draws follow from it; the model's own when None.
         on_judge: Told the number of judges done, of all, and the modality that is next.
         on_rows: Told the number of test rows done.
 
     Raises:
-        ValueError: If there is no such label, there is neither ``train`` nor ``judges``, or the
-            test rows are the training rows.
+        ValueError: If there is no such label, there is neither ``train`` nor ``judges``, the test
+            rows are the training rows, or ``inception`` is named and there are no pictures.
+        FileError: If ``inception`` is not a file of that network's weights.
 
     Example:
         >>> import polymodal as pm
@@ -81,6 +90,8 @@ def coherence(
     encoded = model._encode(rows)
     taking_part = [n for n in names or model.codec_.names if with_label or n != home]
     model.model_.check_names(taking_part)
+    # Before judges are trained, so that a wrong file is said at once.
+    beside = None if inception is None else _inception(model, taking_part, inception, encoded)
     if judges is None:
         if train is None:
             raise ValueError(
@@ -91,23 +102,16 @@ def coherence(
         source = model._encode(known)
         unseen_rows(encoded, source, np.empty(0, dtype=np.int64))
         learned, _ = labels_of(known, label)
-        classes = classes_of(learned, label)
-        judges = train_judges(
-            source,
-            codes_of(learned, classes),
-            [name for name in taking_part if bool(source.present[name].any())],
-            columns=_columns(model, taking_part),
-            classes=classes,
-            settings=settings,
-            cache=cache,
-            on_judge=on_judge,
-        )
+        judges = _trained(
+            model, source, learned, label, taking_part,
+            settings=settings, cache=cache, on_judge=on_judge,
+        )  # fmt: skip
     if not judges:
         raise ValueError("coherence: judges is empty; give at least one.")
     classes = next(iter(judges.values())).classes
     codes = codes_of(said, classes)
     check_any(codes, classes)
-    return evaluate_coherence(
+    result = evaluate_coherence(
         model.model_,
         encoded,
         codes,
@@ -117,6 +121,13 @@ def coherence(
         seed=model._seed(seed),
         on_rows=on_rows,
     )
+    if beside is None:
+        return result
+    fidelity = evaluate_fidelity(
+        model.model_, encoded, judges,
+        inception=beside, names=taking_part, seed=model._seed(seed),
+    )  # fmt: skip
+    return replace(result, fidelity=fidelity)
 
 
 def labels_of(data: MultimodalData, label: str) -> tuple[np.ndarray, str | None]:
@@ -194,6 +205,44 @@ def check_any(codes: np.ndarray, classes: Sequence[str]) -> None:
             f"coherence: no test row has a label among the judges' classes, which are "
             f"{', '.join(classes[:10])}{'...' * (len(classes) > 10)}."
         )
+
+
+def _trained(
+    model: MultimodalModel,
+    source: Tensors,
+    labels: np.ndarray,
+    label: str,
+    names: Sequence[str],
+    *,
+    settings: JudgeSettings | None,
+    cache: str | Path | None,
+    on_judge: Callable[[int, int, str], None] | None,
+) -> dict[str, Judge]:
+    """A judge of each modality that the training rows have."""
+    classes = classes_of(labels, label)
+    return train_judges(
+        source,
+        codes_of(labels, classes),
+        [name for name in names if bool(source.present[name].any())],
+        columns=_columns(model, names),
+        classes=classes,
+        settings=settings,
+        cache=cache,
+        on_judge=on_judge,
+    )
+
+
+def _inception(
+    model: MultimodalModel, names: Sequence[str], path: str | Path, source: Tensors
+) -> dict[str, InceptionFeatures]:
+    """The network for each modality that is pictures."""
+    pictures = [name for name in names if model.codec_.kind(name) == "image"]
+    if not pictures:
+        raise ValueError(
+            f"coherence: the Inception network reads pictures, and none of {', '.join(names)} is "
+            "an image; leave inception= away."
+        )
+    return dict.fromkeys(pictures, InceptionFeatures.read(path, source.device))
 
 
 def _columns(model: MultimodalModel, names: Sequence[str]) -> dict[str, tuple[Column, ...]]:

@@ -13,6 +13,8 @@ from polymodal.evaluate.result import Estimate, finite
 if TYPE_CHECKING:
     import pandas as pd
 
+    from polymodal.evaluate.fidelity import Fidelity
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -184,6 +186,7 @@ class Coherence:
         classes: Names of the classes.
         judges: Modality -> the judge's accuracy on rows held out from its training.
         notes: What was not judged and why, a sentence each.
+        fidelity: How near to real what was decoded is; None where it was not asked.
     """
 
     conditional: Conditional | None
@@ -191,6 +194,7 @@ class Coherence:
     classes: tuple[str, ...]
     judges: dict[str, float]
     notes: list[str] = field(default_factory=list)
+    fidelity: Fidelity | None = None
 
     def table(self) -> pd.DataFrame:
         """All averages, a line each: what, value, low, high."""
@@ -219,7 +223,8 @@ class Coherence:
         return json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False)
 
     def __str__(self) -> str:
-        parts = [str(part) for part in (self.conditional, self.joint) if part is not None]
+        known = (self.conditional, self.joint, self.fidelity)
+        parts = [str(part) for part in known if part is not None]
         return "\n\n".join([*parts, *self.notes])
 
 

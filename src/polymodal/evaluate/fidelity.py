@@ -3,9 +3,10 @@ r"""Fidelity: how near what a model makes is to what is real, by the features of
 The Fréchet distance between features of real and of generated values, with improved precision and
 recall beside it, for each modality made from the prior and made from others. A modality made from
 itself is a reconstruction and in no mean. Features are those of a judge trained here, so that
-values compare between models judged by the same judge, and with nothing that was published. The
-floor is the distance between two halves of the real rows, which shrinks with their number: what is
-made is compared with as many real rows as there are of it.
+values compare between models judged by the same judge, and with nothing that was published; of
+pictures, where the user names a file of its weights, those of the published Inception network
+too. The floor is the distance between two halves of the real rows, which shrinks with their
+number: what is made is compared with as many real rows as there are of it.
 
 References:
     Imant Daunhawer, Thomas Sutter, Kieran Chin-Cheong, Emanuele Palumbo, Julia Vogt. On the
@@ -16,7 +17,7 @@ References:
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -30,6 +31,7 @@ from polymodal.evaluate.result import finite
 from polymodal.metrics.frechet import frechet_distance
 from polymodal.metrics.manifold import NEIGHBOURS, manifold_precision, manifold_recall
 from polymodal.model import LatentModel
+from polymodal.networks.inception import N_FEATURES
 from polymodal.random import derive_seed
 from polymodal.tasks.answer import chunks
 from polymodal.tasks.asking import asking
@@ -63,6 +65,9 @@ class FidelityRow:
         precision: Share of what was made that lies among real rows.
         recall: Share of real rows that lie among what was made.
         n: Rows compared, of each.
+        fid: Fréchet distance by the features of the published Inception network; NaN where it was
+            not asked.
+        fid_floor: That between two halves of the real rows.
     """
 
     name: str
@@ -72,6 +77,8 @@ class FidelityRow:
     precision: float
     recall: float
     n: int
+    fid: float = math.nan
+    fid_floor: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -92,12 +99,15 @@ class Fidelity:
     notes: list[str]
 
     def table(self) -> pd.DataFrame:
-        """A line a modality and way of making it."""
+        """A line a modality and way of making it; columns of Inception only if it was asked."""
         import pandas as pd
 
         lines = [{**asdict(row), "given": " + ".join(row.given)} for row in self.rows]
         columns = ["name", "given", "frechet", "floor", "precision", "recall", "n"]
-        return pd.DataFrame(lines, columns=columns)
+        if any(_is_known(row.fid) for row in self.rows):
+            columns += ["fid", "fid_floor"]
+        named = {"fid": "FID (Inception)", "fid_floor": "FID floor"}
+        return pd.DataFrame(lines, columns=columns).rename(columns=named)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values that JSON can hold."""
@@ -113,7 +123,7 @@ class Fidelity:
             way = f"given {' + '.join(row.given)}" if row.given else "from the prior"
             said.append(
                 f"{row.name} {way}: {row.frechet:.4g} (real halves {row.floor:.4g}), precision "
-                f"{row.precision:.2f}, recall {row.recall:.2f}."
+                f"{row.precision:.2f}, recall {row.recall:.2f}{_said_of_inception(row)}."
             )
         return "\n".join([*said, *self.notes])
 
@@ -123,6 +133,7 @@ def evaluate_fidelity(
     test: Tensors,
     judges: Mapping[str, Featuring],
     *,
+    inception: Mapping[str, Featuring] | None = None,
     names: Sequence[str] | None = None,
     subsets: Sequence[Subset] | None = None,
     neighbours: int = NEIGHBOURS,
@@ -134,6 +145,7 @@ def evaluate_fidelity(
         model: The model.
         test: Real rows that it has not seen.
         judges: Modality -> what gives its features; modalities without are not judged.
+        inception: Modality of pictures -> the published network, for a second Fréchet distance.
         names: The modalities that are given and made; all of the model when None.
         subsets: What is given; each modality alone when None.
         neighbours: k of precision and recall.
@@ -142,23 +154,30 @@ def evaluate_fidelity(
     names = tuple(names if names is not None else model.names)
     model.check_names(names)
     known = [name for name in names if name in judges and name in test.x]
-    real = {name: _real(test, name, judges[name]) for name in known}
-    known = [name for name in known if len(real[name]) >= 2 * (neighbours + 1)]
+    also = inception or {}
+    readers = {name: [both[name] for both in (judges, also) if name in both] for name in known}
+    real = {name: _real(test, name, readers[name]) for name in known}
+    known = [name for name in known if len(real[name][0]) >= 2 * (neighbours + 1)]
     if not known:
         raise ValueError("fidelity: no modality has a judge and enough real rows.")
-    floors = {name: _floor(real[name], seed) for name in known}
+    floors = {name: [_floor(one, seed) for one in real[name]] for name in known}
     rows: list[FidelityRow] = []
-    notes: list[str] = []
+    notes = [
+        f"{name} has no judge or too few real rows, so it has no FID (Inception) either."
+        for name in also
+        if name not in known
+    ]
 
-    def add(name: str, given: Subset, made: Tensor) -> None:
-        n = min(len(made), len(real[name]))
-        rows.append(_row(name, given, made[:n], real[name][:n], floors[name], neighbours))
+    def add(name: str, given: Subset, made: list[Tensor]) -> None:
+        n = min(len(made[0]), len(real[name][0]))
+        both = [(one[:n], true[:n]) for one, true in zip(made, real[name], strict=True)]
+        rows.append(_row(name, given, both, floors[name], neighbours))
 
     if "generate" in model.lacks:
         notes.append(f"Nothing was made from the prior: {model.lacks['generate']}")
     else:
         for name, made in _generated(
-            model, len(test), known, judges, derive_seed(seed, 1)
+            model, len(test), known, readers, derive_seed(seed, 1)
         ).items():
             add(name, (), made)
     wanted = subsets if subsets is not None else [(name,) for name in names if name in test.x]
@@ -172,32 +191,45 @@ def evaluate_fidelity(
             continue
         said = given_means(model, test.rows(here), given, targets, seed=derive_seed(seed, 2))
         for name in targets:
-            add(name, given, judges[name].features(said[name]))
+            add(name, given, _features(readers[name], said[name]))
     prior = [row.frechet for row in rows if not row.given]
     pairs = [row.frechet for row in rows if len(row.given) == 1]
+    notes += _few_for_inception(rows)
     return Fidelity(rows, _mean(prior), _mean(pairs), notes)
 
 
 def _row(
-    name: str, given: Subset, made: Tensor, real: Tensor, floor: float, neighbours: int
+    name: str,
+    given: Subset,
+    features: Sequence[tuple[Tensor, Tensor]],
+    floors: Sequence[float],
+    neighbours: int,
 ) -> FidelityRow:
+    """What features of made and of real rows say: the judge's, and Inception's if there."""
+    made, real = features[0]
     some, true = made[:MOST_FOR_MANIFOLDS], real[:MOST_FOR_MANIFOLDS]
+    distances = [frechet_distance(*pair).item() for pair in features]
     return FidelityRow(
         name,
         given,
-        frechet_distance(made, real).item(),
-        floor,
+        distances[0],
+        floors[0],
         manifold_precision(some, true, neighbours).item(),
         manifold_recall(some, true, neighbours).item(),
         len(made),
+        *(value for one in zip(distances[1:], floors[1:], strict=True) for value in one),
     )
 
 
-def _real(test: Tensors, name: str, judge: Featuring) -> Tensor:
+def _features(readers: Iterable[Featuring], x: Tensor) -> list[Tensor]:
+    return [reader.features(x) for reader in readers]
+
+
+def _real(test: Tensors, name: str, readers: Iterable[Featuring]) -> list[Tensor]:
     """Features of the rows that have the modality whole."""
     mask = test.present[name]
     whole = mask if mask.ndim == 1 else mask.all(1)
-    return judge.features(test.x[name][whole])
+    return _features(readers, test.x[name][whole])
 
 
 def _floor(real: Tensor, seed: int) -> float:
@@ -210,17 +242,47 @@ def _floor(real: Tensor, seed: int) -> float:
 
 @torch.no_grad()
 def _generated(
-    model: LatentModel, n: int, names: Sequence[str], judges: Mapping[str, Featuring], seed: int
-) -> dict[str, Tensor]:
-    """Features of n new rows: name -> ``(n, F)``."""
-    pieces: dict[str, list[Tensor]] = {name: [] for name in names}
+    model: LatentModel,
+    n: int,
+    names: Sequence[str],
+    readers: Mapping[str, Sequence[Featuring]],
+    seed: int,
+) -> dict[str, list[Tensor]]:
+    """Features of n new rows: name -> ``(n, F)`` of each reader."""
+    pieces: dict[str, list[list[Tensor]]] = {name: [] for name in names}
     with asking(model, seed):
         z = model.prior().sample(torch.Size((n,)))
         for rows in chunks(n, 1, z.device):
             for name, value in means_of(model, z[rows], names).items():
-                pieces[name].append(judges[name].features(value))
-    return {name: torch.cat(parts) for name, parts in pieces.items()}
+                pieces[name].append(_features(readers[name], value))
+    return {
+        name: [torch.cat(one) for one in zip(*parts, strict=True)]
+        for name, parts in pieces.items()
+    }
 
 
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values) if values else math.nan
+
+
+def _is_known(value: float) -> bool:
+    return not math.isnan(value)
+
+
+def _said_of_inception(row: FidelityRow) -> str:
+    if not _is_known(row.fid):
+        return ""
+    return f"; FID (Inception) {row.fid:.4g} (real halves {row.fid_floor:.4g})"
+
+
+def _few_for_inception(rows: Sequence[FidelityRow]) -> list[str]:
+    """A doubt where there are fewer rows than features: the distance is then biased upwards."""
+    few = [row for row in rows if _is_known(row.fid) and row.n <= N_FEATURES]
+    if not few:
+        return []
+    least, names = min(row.n for row in few), ", ".join(dict.fromkeys(row.name for row in few))
+    return [
+        f"FID (Inception) of {names} is biased upwards: it stands on {least:,} rows, and "
+        f"{N_FEATURES:,} features want more rows than that (10,000 or more are usual). Compare it "
+        "only with values of as many rows."
+    ]
