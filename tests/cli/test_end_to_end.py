@@ -316,7 +316,7 @@ def test_traverse_writes_pictures_and_a_table(
     assert [d["spread"] for d in said["directions"]] == pytest.approx(
         [one.spread for one in direct.directions]
     )
-    assert main(f"{words} --latent 0,2 --start 5 --to table".split()) == 0
+    assert main(f"{words} --latent 0,2 --start 5 --block shared --to table".split()) == 0
     out = capsys.readouterr().out
     assert "From row 5 of" in out
     assert "walk.csv" in out

@@ -82,6 +82,11 @@ def test_all_kinds_walk_and_blocks_are_named(tmp_path) -> None:
         for name, value in said.decoded.items():
             if name != one.block:  # nobody else reads a private number
                 assert torch.equal(value[k, 0], value[k, 2])
+    for block, n in (("shared", 3), ("v", 1)):
+        chosen = model.traverse(frame(), 5, block=block).directions
+        assert [one.block for one in chosen] == [block] * n
+    with pytest.raises(ValueError, match="'x'; there are shared, table, photo, caption, v"):
+        model.traverse(frame(), block="x")
     grid = said.pictures("photo")
     assert grid.shape == (7, 3, 1, 6, 6)
     assert 0 <= grid.min() <= grid.max() <= 1
@@ -117,6 +122,7 @@ def test_sounds_are_shown_as_spectrograms_with_low_tones_below() -> None:
         ({"steps": 1}, "steps must be at least 2"),
         ({"reach": 0.0}, "reach above 0"),
         ({"start": 90}, "start must be a row from 0 to 89, got 90"),
+        ({"block": "shared", "directions": 1}, "no blocks in this model"),
         ({"to": "x"}, "no modality 'x'"),
     ],
 )
@@ -130,5 +136,5 @@ def test_rows_must_differ(linear) -> None:
     model, data = linear
     with pytest.raises(ValueError, match="at least 2 rows"):
         model.traverse(data[:1])
-    with pytest.raises(ValueError, match="same latent vector"):
+    with pytest.raises(ValueError, match="same latent numbers"):
         model.traverse(data[[4, 4, 4]])

@@ -45,6 +45,10 @@ def traverse(
     start: Annotated[
         int | None, Parameter(help="Row to start from, the first is 0; else the most average.")
     ] = None,
+    block: Annotated[
+        str | None,
+        Parameter(help="Choose among these alone: shared, or the modality whose own they are."),
+    ] = None,
     to: Annotated[
         list[str] | None, Parameter(help="Modalities to decode; all if not given.")
     ] = None,
@@ -57,19 +61,10 @@ def traverse(
     Pictures (and spectrograms of sounds) become one image a modality: a line a direction, a column
     a step. walk.csv has the rest: a line a step, with the columns of tables, texts, tags, numbers.
     """
-    if out.suffix or out.is_file():
-        raise CommandError(f"--out {out}: name a folder.")
-    for name, value, low in (("directions", directions, 1), ("steps", steps, 2)):
-        if value is not None and value < low:
-            raise CommandError(f"--{name} must be at least {low}, got {value}.")
-    if directions is not None and latent:
-        raise CommandError("--directions says how many and --latent which: give one of them.")
-    if not 0 < reach < float("inf"):
-        raise CommandError(f"--reach must be above 0, got {reach:g}.")
+    check_options(out, directions, latent, steps, reach)
     chosen, wanted = numbers(latent), split(to)
     check_model(model)
     check_data(data)
-    check_folder(out, f"--out {out}")
     from polymodal.tasks.walked import USUAL_DIRECTIONS
 
     fitted = load_model(model)
@@ -89,6 +84,26 @@ def traverse(
         "modalities": list(walked.decoded),
     }  # fmt: skip
     print_result(result, f"{as_text(walked, data)}\n\n{where(pictures, table)}", json)
+
+
+def check_options(
+    out: Path, directions: int | None, latent: list[str] | None, steps: int, reach: float
+) -> None:
+    """Refuse what cannot work before anything is read.
+
+    Raises:
+        CommandError: If an option is out of range, or ``out`` no folder.
+    """
+    if out.suffix or out.is_file():
+        raise CommandError(f"--out {out}: name a folder.")
+    for name, value, low in (("directions", directions, 1), ("steps", steps, 2)):
+        if value is not None and value < low:
+            raise CommandError(f"--{name} must be at least {low}, got {value}.")
+    if directions is not None and latent:
+        raise CommandError("--directions says how many and --latent which: give one of them.")
+    if not 0 < reach < float("inf"):
+        raise CommandError(f"--reach must be above 0, got {reach:g}.")
+    check_folder(out, f"--out {out}")
 
 
 def numbers(latent: list[str] | None) -> list[int]:

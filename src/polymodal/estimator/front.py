@@ -275,6 +275,7 @@ class MultimodalModel(Learner):
         steps: int = 7,
         reach: float = 2.0,
         start: int | None = None,
+        block: str | None = None,
         to: str | Sequence[str] | None = None,
     ) -> Traversal:
         """Walk through the latent space from one row, and decode every modality at each step.
@@ -285,6 +286,8 @@ class MultimodalModel(Learner):
             steps: Steps of a walk.
             reach: How far to each side of the average, in standard deviations over the rows.
             start: Position of the row to start from; the one nearest to the average when None.
+            block: With private latents, the block to choose directions from: ``"shared"``, or the
+                modality whose own they are; all when None.
             to: The modalities to decode; all when None.
 
         Returns:
@@ -303,6 +306,7 @@ class MultimodalModel(Learner):
             steps=steps,
             reach=reach,
             start=start,
+            block=block,
             names=[to] if isinstance(to, str) else to,
         )
 

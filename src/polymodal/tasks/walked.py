@@ -132,6 +132,7 @@ def walk(
     steps: int = USUAL_STEPS,
     reach: float = USUAL_REACH,
     start: int | None = None,
+    block: str | None = None,
     names: Sequence[str] | None = None,
 ) -> Traversal:
     """Walk from one row along some latent directions.
@@ -144,6 +145,7 @@ def walk(
         steps: Steps of a walk.
         reach: How far to each side of the average, in standard deviations over the rows.
         start: Position of the row to start from; the one nearest to the average when None.
+        block: Choose among the latent numbers of this block alone: ``"shared"``, or a modality.
         names: The modalities to decode; all when None.
 
     Raises:
@@ -164,7 +166,14 @@ def walk(
             f"{len(z)}; start= says from which of them to walk."
         )
     average, spread = z.mean(0), z.std(0)
-    found = _chosen(directions, spread)
+    among = [d for d in range(len(spread)) if block in (None, block_of(model, d))]
+    if not among:
+        known = dict.fromkeys(block_of(model, d) for d in range(len(spread)))
+        raise ValueError(
+            f"traverse: no latent number is of the block {block!r}; there are "
+            f"{', '.join(filter(None, known)) or 'no blocks in this model'}."
+        )
+    found = _chosen(directions, spread, among)
     if start is None:
         start = int((z - average).square().sum(1).argmin())
     if not 0 <= start < len(z):
@@ -195,24 +204,23 @@ def block_of(model: LatentModel, dimension: int) -> str:
     return list(layout.private)[int(layout.owner[dimension - layout.shared])]
 
 
-def _chosen(directions: int | Sequence[int], spread: Tensor) -> list[int]:
+def _chosen(directions: int | Sequence[int], spread: Tensor, among: Sequence[int]) -> list[int]:
     """The latent numbers to walk along."""
-    most = len(spread)
     if isinstance(directions, int):
         if directions < 1:
             raise ValueError(f"traverse: directions must be at least 1, got {directions}.")
-        if not bool((spread > 0).any()):
+        moved = [d for d in among if spread[d] > 0]
+        if not moved:
             raise ValueError(
-                "traverse: all rows have the same latent vector, so that no direction matters; "
+                "traverse: all rows have the same latent numbers, so that no direction matters; "
                 "give rows that differ."
             )
-        order = spread.argsort(descending=True, stable=True)[:directions]
-        return [int(d) for d in order if spread[d] > 0]
+        return sorted(moved, key=lambda d: -spread[d].item())[:directions]
     found = [int(d) for d in directions]
-    wrong = [d for d in found if not 0 <= d < most]
+    wrong = [d for d in found if d not in among]
     if wrong or not found:
         raise ValueError(
-            f"traverse: directions must be latent numbers from 0 to {most - 1}, got "
+            f"traverse: directions must be latent numbers from {among[0]} to {among[-1]}, got "
             f"{wrong[0] if wrong else 'none'}."
         )
     return found
