@@ -24,7 +24,7 @@ SOURCE = Path(__file__).parents[2] / "src"
 def test_the_verbs_are_those_of_the_design() -> None:
     assert set(NAMES) == {
         "demo", "fit", "impute", "translate", "generate", "embed", "cluster", "score", "evaluate",
-        "compare", "coherence", "report", "recipes", "explain", "schema",
+        "compare", "coherence", "report", "recipes", "explain", "schema", "traverse",
     }  # fmt: skip
 
 

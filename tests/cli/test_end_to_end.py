@@ -210,6 +210,30 @@ def test_compare_goes_on_and_says_which(
     assert "draws=50, now 30" in capsys.readouterr().err
 
 
+def test_compare_judges_coherence_by_a_label(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    codes = np.arange(90) % 2
+    table = {
+        name: list(codes[:, None] * sign + 0.1 * rng.normal(size=(90, 3)))
+        for name, sign in (("up", 1), ("down", -1))
+    }
+    pd.DataFrame({**table, "side": np.array(["l", "r"])[codes]}).to_parquet(tmp_path / "d.parquet")
+    words = f"compare {tmp_path}/d.parquet --recipes pcca --seeds 1 --latent-dim 2 --draws 20"
+    said = run(f"{words} --label side --out {tmp_path}/c", capsys)
+    coherence = next(group for group in said["groups"] if group["name"] == "coherence")
+    assert coherence["columns"] == ["1 input", "joint", "joint by chance", "cap"]
+    assert coherence["values"]["pcca"]["1 input"]["value"] > 0.9
+    assert main(f"{words} --label side --out {tmp_path}/c".split()) == 0
+    out, err = capsys.readouterr()
+    assert "was done before" in err
+    assert "Coherence: share" in out
+    assert main(f"{words} --label sid --out {tmp_path}/e".split()) == 1
+    assert "the label 'sid'" in capsys.readouterr().err
+    assert not (tmp_path / "e").exists()
+
+
 def test_schema_is_written_and_used(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = run(f"schema {work}/train.csv --write {work}/schema.yaml", capsys)
     assert said["rows"] == 150
@@ -268,6 +292,45 @@ def test_pictures_and_vectors_go_into_files(tmp_path: Path) -> None:
     assert back["photo"].tolist() == [f"a_photo/00000{i}.png" for i in range(3)]
     assert [file.read_bytes()[:4] for file in files] == [b"\x89PNG"] * 3
     assert json.loads(back["gene"][2]) == pytest.approx(frame["gene"][2].tolist())
+
+
+def test_traverse_writes_pictures_and_a_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = MultimodalModel(**tiny()).fit(frame())
+    model.save(tmp_path / "m.pm")
+    rows = frame(12, seed=4)[["v", "w", "n", "c"]]
+    rows.to_parquet(tmp_path / "rows.parquet")
+    words = f"traverse {tmp_path}/m.pm {tmp_path}/rows.parquet --out {tmp_path}/walk"
+    said = run(f"{words} --directions 2 --steps 3", capsys)
+    assert said["pictures"] == [str(tmp_path / "walk" / "photo.png")]
+    with Image.open(said["pictures"][0]) as picture:
+        assert min(picture.size) > 50
+    made = pd.read_csv(said["table"])
+    assert len(made) == 6
+    assert {"(latent)", "(value)", "caption", "w", "c"} <= set(made.columns)
+    assert "photo" not in made
+    assert sorted(made["(latent)"].unique()) == sorted(d["latent"] for d in said["directions"])
+    direct = model.traverse(rows, 2, steps=3)
+    assert said["start"] == direct.start
+    assert [d["spread"] for d in said["directions"]] == pytest.approx(
+        [one.spread for one in direct.directions]
+    )
+    assert main(f"{words} --latent 0,2 --start 5 --block shared --to table".split()) == 0
+    out = capsys.readouterr().out
+    assert "From row 5 of" in out
+    assert "walk.csv" in out
+    for wrong, why in (
+        ("--latent 0 --directions 2", "give one of them"),
+        ("--latent one", "got one"),
+        ("--steps 1", "--steps must be at least 2"),
+        ("--start 12", "from 0 to 11, got 12"),
+        ("--to tabel", "Did you mean 'table'?"),
+    ):
+        assert main([*words.split(), *wrong.split()]) == 2
+        assert why in capsys.readouterr().err
+    assert main(words.replace("/walk", "/walk.csv").split()) == 2
+    assert "name a folder" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 import math
 
 import pytest
@@ -23,6 +24,22 @@ def test_a_name_is_taken_once() -> None:
 
     with pytest.raises(ValueError, match="registered twice"):
         metric(better="lower", bounds=(0, math.inf), baseline="none")(rmse)
+
+
+@pytest.mark.parametrize("name", ["rmse", "mae", "accuracy", "total_variation", "error_rate"])
+def test_a_pair_of_other_shapes_is_refused_however_it_is_passed(name: str) -> None:
+    function = METRICS[name].function
+    first, second = list(inspect.signature(function).parameters)[:2]
+    a, b = torch.zeros(4), torch.zeros(4, 1)
+    said = rf"{first} has shape \(4,\), {second} \(4, 1\); both must have the same"
+    for call in (
+        lambda: function(a, b),
+        lambda: function(a, **{second: b}),
+        lambda: function(**{first: a, second: b}),
+    ):
+        with pytest.raises(ValueError, match=said):
+            call()
+    assert function(a, **{second: a}).equal(function(a, a))
 
 
 def test_bounds_and_direction_are_checked() -> None:

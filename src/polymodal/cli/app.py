@@ -27,6 +27,7 @@ from polymodal.cli import (
     schema,
     score,
     translate,
+    traverse,
 )
 from polymodal.cli.config import read_config
 from polymodal.cli.errors import FAILED, OK, WRONG, CommandError, WorkError, one_line
@@ -61,6 +62,7 @@ VERBS = (
     translate,
     generate,
     embed,
+    traverse,
     cluster,
     score,
     evaluate,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -15,13 +15,9 @@ from polymodal.cli.inputs import (
     check_model,
     check_out,
     load_model,
-    load_rows,
+    test_and_train,
 )
-from polymodal.cli.outputs import as_json, count, plain, print_result, say, write_text
-
-if TYPE_CHECKING:
-    from polymodal.data.dataset import MultimodalData
-    from polymodal.estimator import MultimodalModel
+from polymodal.cli.outputs import as_json, plain, print_result, say, write_text
 
 EXAMPLE = """    polymodal coherence digits.pm test.parquet --label digit --train train.parquet
     polymodal coherence digits.pm test.parquet --label digit --train train.parquet \\
@@ -74,7 +70,7 @@ def coherence(
     from polymodal.estimator.judging import coherence as judge
 
     fitted = load_model(model)
-    test, known = _test_and_train(fitted, data, train)
+    test, known = test_and_train(fitted, data, train, "the judges learn")
     said = judge(
         fitted,
         test,
@@ -99,17 +95,3 @@ def _check_options(samples: int | None, inception: Path | None) -> None:
         raise CommandError(f"--samples must be at least 1, got {samples}.")
     if inception is not None and not inception.is_file():
         raise CommandError(f"--inception {inception}: there is no such file.")
-
-
-def _test_and_train(
-    model: MultimodalModel, data: str, train: Path | None
-) -> tuple[MultimodalData, MultimodalData]:
-    """The rows to judge and the rows that judges learn from."""
-    rows = load_rows(data, model)
-    if train is not None:
-        return rows, load_rows(str(train), model)
-    say(
-        f"No --train: the judges learn from half of {data}, and the other half, "
-        f"{count((len(rows) + 1) // 2, 'row')}, is judged."
-    )
-    return rows[::2], rows[1::2]

@@ -21,9 +21,16 @@ if TYPE_CHECKING:
 EXAMPLE = """    polymodal compare cohort.parquet --recipes mopoe,mmvaeplus,mvtcae
     polymodal compare cohort.parquet --recipes mopoe,pcca --seeds 5 --epochs 50 --out trial
     polymodal compare cohort.parquet --recipes mvtcae,mopoe --set mvtcae.beta=2.5 --out beta
+    polymodal compare digits.parquet --label digit --schema without-digit.yaml
     polymodal compare bundled:penguins --recipes mvtcae,pcca --seeds 1 --epochs 20   (a minute)"""
 
 USUAL = "mopoe,mmvaeplus,mvtcae"
+
+Label = Annotated[
+    str | None,
+    Parameter(help="The class of each row, a column of DATA: coherence is judged too."),
+]
+Precision = Annotated[Literal["32", "bf16"], Parameter(help="bf16: autocast in bfloat16.")]
 
 
 def compare(
@@ -45,6 +52,7 @@ def compare(
     validation: Annotated[
         Path | None, Parameter(help="Rows to stop by; a tenth of the training rows if not given.")
     ] = None,
+    label: Label = None,
     test_share: Annotated[float, Parameter(help="Share of DATA to judge on.")] = 0.2,
     split_seed: Annotated[int, Parameter(help="Which rows are judged on follows from it.")] = 0,
     latent_dim: Annotated[int, Parameter(help="Numbers in the shared latent vector.")] = 32,
@@ -61,9 +69,7 @@ def compare(
     ] = None,
     draws: Annotated[int, Parameter(help="Draws a row, for intervals and likelihoods.")] = 50,
     device: Annotated[str, Parameter(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    precision: Annotated[
-        Literal["32", "bf16"], Parameter(help="bf16: autocast in bfloat16.")
-    ] = "32",
+    precision: Precision = "32",
     json: Json = False,
 ) -> None:
     """Fit several recipes to one table, judge them alike, and say which to use.
@@ -72,6 +78,10 @@ def compare(
     is fitted once for each seed. Then known values of the test rows are hidden, and every model,
     and three simple methods, must tell them from the rest. The table ranks all by skill, with
     intervals; methods that cannot be told apart share a rank.
+
+    With --label, judges (a classifier a modality, trained on the training rows) also say whether
+    each modality, decoded from the others, shows the class that it should, and whether all
+    modalities of new rows show one class; see `polymodal coherence --help`.
 
     Stopped by Ctrl-C or by a crash, the same command goes on where it was. More recipes or seeds
     with the same --out fit only what is new.
@@ -88,6 +98,7 @@ def compare(
         "device": device,
         "precision": precision,
         "settings": settings_of(set_, names),
+        "label": label,
     }
     check_options(data, names, seeds, choices, [schema, test, validation])
     check_folder(out, f"--out {out}")

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import Parameter
 
 from polymodal.cli.arguments import Data, Json, Model
-from polymodal.cli.inputs import check_data, check_model, check_out, load_model, load_rows
-from polymodal.cli.outputs import as_json, count, plain, print_result, say, write_text
-
-if TYPE_CHECKING:
-    from polymodal.data.dataset import MultimodalData
-    from polymodal.estimator import MultimodalModel
+from polymodal.cli.inputs import check_data, check_model, check_out, load_model, test_and_train
+from polymodal.cli.outputs import as_json, plain, print_result, write_text
 
 EXAMPLE = """    polymodal evaluate cohort.pm test.parquet --train train.parquet
     polymodal evaluate cohort.pm test.parquet --train train.parquet --out eval.json"""
@@ -41,28 +37,10 @@ def evaluate(
     if out is not None:
         check_out(out, (".json",))
     fitted = load_model(model)
-    test, known = test_and_train(fitted, data, train)
+    test, known = test_and_train(fitted, data, train, "the simple methods learn")
     evaluation = fitted.evaluate(test, train=known)
     result = plain(evaluation.to_dict())
     if out is not None:
         write_text(as_json(result), out)
     text = f"{evaluation}" + (f"\n\nWritten to {out}." if out is not None else "")
     print_result(result, text, json)
-
-
-def test_and_train(
-    model: MultimodalModel, data: str, train: Path | None
-) -> tuple[MultimodalData, MultimodalData]:
-    """The rows to judge on and the rows that the simple methods learn from.
-
-    A loaded model has not kept its training rows. Without them, every other row of the data is
-    given to the simple methods and the rest is judged.
-    """
-    rows = load_rows(data, model)
-    if train is not None:
-        return rows, load_rows(str(train), model)
-    say(
-        f"No --train: the simple methods learn from half of {data} and all are judged on the "
-        f"other half, {count((len(rows) + 1) // 2, 'row')}."
-    )
-    return rows[::2], rows[1::2]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from polymodal.cli.errors import CommandError, check_known
+from polymodal.cli.outputs import count, say
 
 if TYPE_CHECKING:
     from polymodal.data.dataset import MultimodalData
@@ -119,6 +120,30 @@ def load_rows(data: str, model: MultimodalModel) -> MultimodalData:
     except ValueError:
         # A file without some of the model's columns is fine, and slower to read.
         return load_data(data).with_schema(model.schema_, absent_ok=True)
+
+
+def test_and_train(
+    model: MultimodalModel, data: str, train: Path | None, learners: str
+) -> tuple[MultimodalData, MultimodalData]:
+    """The rows to judge on, and the rows to learn from of those who need some.
+
+    A loaded model has not kept its training rows. Without them, every other row of the data is
+    learned from and the rest is judged.
+
+    Arguments:
+        model: The model.
+        data: The rows to judge on.
+        train: The training rows, if they were named.
+        learners: Who learns, with the verb: ``the judges learn``.
+    """
+    rows = load_rows(data, model)
+    if train is not None:
+        return rows, load_rows(str(train), model)
+    say(
+        f"No --train: {learners} from half of {data}, and the other half, "
+        f"{count((len(rows) + 1) // 2, 'row')}, is judged."
+    )
+    return rows[::2], rows[1::2]
 
 
 def check_text(text: str | None) -> str | None:

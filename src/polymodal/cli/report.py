@@ -8,8 +8,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from polymodal.cli.arguments import Data, Json, Model, Seed
-from polymodal.cli.evaluate import Train, test_and_train
-from polymodal.cli.inputs import check_data, check_model, check_out, load_model
+from polymodal.cli.evaluate import Train
+from polymodal.cli.inputs import check_data, check_model, check_out, load_model, test_and_train
 from polymodal.cli.outputs import print_result, say
 
 EXAMPLE = """    polymodal report cohort.pm test.parquet --train train.parquet --out report.html"""
@@ -35,7 +35,7 @@ def report(
     from polymodal.report import write_report
 
     fitted = load_model(model)
-    test, known = test_and_train(fitted, data, train)
+    test, known = test_and_train(fitted, data, train, "the simple methods learn")
     say("Evaluating against simple methods ...")
     evaluation = fitted.evaluate(test, train=known)
     say("Drawing the report ...")

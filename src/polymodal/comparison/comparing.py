@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+import sys
 import tempfile
 import time
 import traceback
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from polymodal.comparison.fits import fit_one
 from polymodal.comparison.folder import Cost, Finished, Folder, write_text
+from polymodal.comparison.labelled import Labelled
 from polymodal.comparison.plan import Plan, Split, check_recipes, split_rows
 from polymodal.comparison.progress import Board, duration
 from polymodal.comparison.result import Comparison
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     DataLike = MultimodalData | DataFrame | str | Path
 
 TABLE_NAME = "comparison.json"
+JUDGES_NAME = "judges"
 _SIMPLE = "simple"
 
 
@@ -45,6 +48,7 @@ def compare(
     folder: str | Path | None = None,
     test: DataLike | None = None,
     validation: DataLike | None = None,
+    label: str | None = None,
     measures: Sequence[Measure] = (),
     progress: bool = True,
     **shared: Any,  # noqa: ANN401 (the fields of Plan)
@@ -64,6 +68,8 @@ def compare(
             further recipes and seeds may join. A temporary one when None.
         test: Rows to judge on; a share of ``data`` when None.
         validation: Rows to stop by; a share of the training rows when None.
+        label: The class of each row, a column of the data or one of the modalities: coherence is
+            judged too, by classifiers trained on the training rows (see ``polymodal.coherence``).
         measures: Further measurements of every model; see ``polymodal.evaluate.examination``.
         progress: Tell on standard error how far it has come.
         shared: What all fits share, by name: ``latent_dim``, ``epochs``, ``networks``,
@@ -74,7 +80,8 @@ def compare(
         The comparison; ``print`` shows its table.
 
     Raises:
-        ValueError: If a recipe or a setting is unknown, or there are too few rows.
+        ValueError: If a recipe or a setting is unknown, there are too few rows, or there is no
+            such label.
         FileError: If ``folder`` holds a comparison of other rows or with other settings.
         KeyboardInterrupt: If it was stopped; what was done is in ``folder``.
 
@@ -92,16 +99,19 @@ def compare(
         raise ValueError(f"compare: settings of {strangers[0]!r}, which is not compared.")
     parameters = [plan.parameters(name, seed) for seed in chosen for name in names]
     split = split_rows(data, plan, test, validation)
+    labelled = None if label is None else Labelled.of(split, label)
     with tempfile.TemporaryDirectory(prefix="polymodal-") as temporary:
         place = Folder(Path(temporary if folder is None else folder))
-        shared_facts = {**plan.facts(), "measures": len(measures)}
+        facts = {"label": label, **plan.facts(), "measures": len(measures)}
+        facts |= {"data": (labelled or split).fingerprint, "rows": split.sizes}
         place.claim(
-            {**shared_facts, "data": split.fingerprint, "rows": split.sizes},
+            facts,
             {name: dict(plan.settings.get(name, {})) for name in names},
         )
+        coherence, notes = _coherence(labelled, place, progress)
         exam = Examination(
             split.rows.codec, split.test, split.rows.train, plan.draws, plan.level,
-            plan.resamples, plan.split_seed, measures=tuple(measures),
+            plan.resamples, plan.split_seed, measures=(*measures, *coherence),
         )  # fmt: skip
         if not exam.questions:
             raise ValueError(
@@ -112,6 +122,7 @@ def compare(
         simple = _simple(exam, place)
         usual = _usual_epochs(split, plan)
         found = assemble(names, done, failures, simple, exam, split, plan.epochs or usual, usual)
+        found = dataclasses.replace(found, notes=(*found.notes, *notes))
         write_text(place.path / TABLE_NAME, json.dumps(found.to_dict(), indent=1))
     return found
 
@@ -126,6 +137,21 @@ def _plan(shared: Mapping[str, Any]) -> Plan:
                 f"compare has no parameter {name!r}.{hint} Known: {', '.join(known)}."
             )
     return Plan(**shared)
+
+
+def _coherence(
+    labelled: Labelled | None, folder: Folder, progress: bool
+) -> tuple[list[Measure], list[str]]:
+    """The measure of coherence and what is to be noted of it, where there is a label."""
+    if labelled is None:
+        return [], []
+
+    def tell(done: int, of: int, name: str) -> None:
+        if progress:
+            print(f"Judge {done + 1} of {of}: {name}", file=sys.stderr, flush=True)
+
+    measure = labelled.measure(folder.path / JUDGES_NAME, tell)
+    return [measure], labelled.notes(measure)
 
 
 def _usual_epochs(split: Split, plan: Plan) -> int:

@@ -138,12 +138,14 @@ class Split:
         train: Raw training rows.
         validation: Raw rows to stop by; None where there are too few.
         rows: The training rows as every fit has them, with the codec.
-        test: The rows to judge on, encoded.
+        judged: Raw rows to judge on.
+        test: The same, encoded.
     """
 
     train: MultimodalData
     validation: MultimodalData | None
     rows: Prepared
+    judged: MultimodalData
     test: Tensors
 
     @property
@@ -185,7 +187,7 @@ def split_rows(
         kept = torch.ones(len(rows), dtype=torch.bool)
         kept[torch.as_tensor(first.held_out)] = False
         tuned, rows = rows[first.held_out], rows[kept.numpy()]
-    return Split(rows, tuned, first, first.codec.encode(judged, unseen="missing"))
+    return Split(rows, tuned, first, judged, first.codec.encode(judged, unseen="missing"))
 
 
 def _known(part: Tensors | None) -> Iterator[bytes]:

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+SKILLS = "skill by modality"
+"""The group whose numbers may be below 0 and are said with their sign."""
+
+
 @dataclass(frozen=True)
 class Row:
     """One method.
@@ -66,6 +70,11 @@ class Group:
     says: str
     columns: tuple[str, ...]
     values: Mapping[str, Mapping[str, Estimate]]
+
+    @property
+    def form(self) -> str:
+        """How its numbers are written: skills with their sign."""
+        return "{:+.2f}" if self.name == SKILLS else "{:.2f}"
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 
 from polymodal.comparison.folder import Finished
 from polymodal.comparison.plan import Split
-from polymodal.comparison.result import Comparison, Group, Row
-from polymodal.comparison.words import DESCRIBED, recommend
+from polymodal.comparison.result import SKILLS, Comparison, Group, Row
+from polymodal.comparison.words import DESCRIBED, GROUPS, MEANS, recommend
 from polymodal.evaluate.examination import Examination
 from polymodal.evaluate.ranking import Averaged, Ranking
 from polymodal.evaluate.result import Estimate
 from polymodal.recipes.registry import get_recipe
 
 _OWN_COLUMNS = ("coverage", "log_likelihood")
+_SAID = {"log_likelihood": "log-likelihood"}
 
 
 @dataclass(frozen=True)
@@ -129,8 +130,8 @@ def _notes(
             notes.append(f"{what}: {some[0].reason}")
     if failure is not None:
         notes.append(f"{name} failed with seed {failure.seed}: {failure.reason}")
-    if "log_likelihood" in lacks:
-        notes.append(f"{name} has no log-likelihood: {lacks['log_likelihood']}")
+    for what, why in lacks.items():
+        notes.append(f"{name} has no {_SAID.get(what, what)}: {why}")
     return notes
 
 
@@ -143,7 +144,7 @@ def _groups(ranking: Ranking) -> list[Group]:
             for name in ranking.sheets
         }
         says = "as above, but of each modality alone."
-        groups.append(Group("skill by modality", says, ranking.modalities, values))
+        groups.append(Group(SKILLS, says, ranking.modalities, values))
     measured = dict.fromkeys(
         what for sheets in ranking.sheets.values() for sheet in sheets for what in sheet.measures
     )
@@ -159,7 +160,7 @@ def _groups(ranking: Ranking) -> list[Group]:
             ))}
             for name in ranking.sheets
         }  # fmt: skip
-        groups.append(Group(group, "means over seeds.", tuple(columns), values))
+        groups.append(Group(group, GROUPS.get(group, MEANS), tuple(columns), values))
     return groups
 
 

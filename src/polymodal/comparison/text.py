@@ -98,7 +98,9 @@ def _group_table(comparison: Comparison, group: Group, width: int) -> str:
     parts: list[dict[str, list[str]]] = [{"method": methods}]
     for column in group.columns:
         values = [
-            _or_dash(group.values.get(row.method, {}).get(column), lambda e: f"{e.value:+.2f}")
+            _or_dash(
+                group.values.get(row.method, {}).get(column), lambda e: group.form.format(e.value)
+            )
             for row in rows
         ]
         title = column if len(column) <= longest else f"{column[: longest - 1]}…"

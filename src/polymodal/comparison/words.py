@@ -22,6 +22,17 @@ SIMPLE = {
 }
 """Simple method -> what one calls it in a sentence."""
 
+MEANS = "means over seeds."
+"""What the numbers of a group of further columns are, if nothing else is known of them."""
+
+GROUPS = {
+    "coherence": "share of what was made from so many other modalities, or of new rows (joint), "
+    "that shows the row's class, or one class, to judges: classifiers trained on real rows. The "
+    "cap is the share of real values that they tell; by chance is what new rows with the same "
+    "classes and nothing in common would have."
+}
+"""Group of further columns -> what its numbers are."""
+
 _NEAR = 0.05
 _SMALL_LOSS = 0.05
 _CHEAPER = 0.9

@@ -12,23 +12,19 @@ from polymodal.data.dataset import MultimodalData
 from polymodal.data.modalities import NetworkSettings
 from polymodal.data.tensors import Tensors
 from polymodal.distributions.decoding import Decoding
-from polymodal.estimator.habits import Habits
+from polymodal.estimator.learning import Learner
 from polymodal.estimator.stored import write_model
 from polymodal.estimator.written import written
-from polymodal.fitting import Prepared, as_data, build_model, checked, end_training, prepare
-from polymodal.model import LatentModel
+from polymodal.fitting import as_data
 from polymodal.tasks.attribute import attribution_frame
 from polymodal.tasks.cluster import cluster
-from polymodal.tasks.filled import Container, Imputation, contained, container_of
+from polymodal.tasks.filled import Imputation, contained, container_of
 from polymodal.tasks.generate import Values, embed, generate
 from polymodal.tasks.impute import impute
 from polymodal.tasks.log_likelihood import Kind, log_likelihood
 from polymodal.tasks.scores import Scores
 from polymodal.tasks.translate import reconstruct, translate
-from polymodal.training.fit import fit
-from polymodal.training.plan import usual_batch_size, usual_epochs
-from polymodal.training.progress import ProgressReporter, choose_progress
-from polymodal.training.settings import TrainSettings
+from polymodal.tasks.walked import Traversal, walk
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -38,7 +34,7 @@ if TYPE_CHECKING:
     DataLike = MultimodalData | DataFrame | str | Path
 
 
-class MultimodalModel(Habits):
+class MultimodalModel(Learner):
     """One latent model of several modalities: fit, then ask.
 
     Wherever data are asked for, a ``MultimodalData``, a path or a frame will do; paths and frames
@@ -116,89 +112,6 @@ class MultimodalModel(Habits):
         self.networks = networks
         self.max_seconds = max_seconds
         self.checkpoint_minutes = checkpoint_minutes
-
-    # -- fitting --------------------------------------------------------------------------------
-
-    def fit(
-        self,
-        data: DataLike,
-        validation: DataLike | None = None,
-        run_dir: str | Path | None = None,
-    ) -> MultimodalModel:
-        """Fit the codec and the model.
-
-        A run that diverges keeps its last good weights and says so in ``result_``.
-
-        Arguments:
-            data: Training rows.
-            validation: Rows for early stopping; a share of the training rows when None.
-            run_dir: Folder for checkpoints, from which ``resume`` goes on.
-
-        Raises:
-            ValueError: If the data have no rows, or a parameter is out of range.
-            FileError: If ``run_dir`` holds a run already.
-        """
-        parameters = checked(self.get_params())
-        share, seed = parameters["validation_share"], parameters["seed"]
-        rows = prepare(as_data(data), validation, share, seed)
-        model = self._build(rows)
-        if run_dir is not None:
-            rows.write(Path(run_dir), parameters)
-        return self._train(model, rows, run_dir, resume=False)
-
-    def resume(self, path: str | Path) -> MultimodalModel:
-        """Go on with a run that was stopped or killed: exactly as if it had never been.
-
-        Arguments:
-            path: The ``run_dir`` that ``fit`` was given.
-
-        Raises:
-            FileError: If there is no run to go on with, or its files are damaged.
-        """
-        parameters, rows = Prepared.read(Path(path))
-        self.set_params(**parameters)
-        return self._train(self._build(rows), rows, path, resume=True)
-
-    def _build(self, rows: Prepared) -> LatentModel:
-        model = build_model(checked(self.get_params()), rows.codec)
-        model.start_from(rows.train.x, rows.train.present)
-        return model
-
-    def _train(
-        self, model: LatentModel, rows: Prepared, run_dir: str | Path | None, *, resume: bool
-    ) -> MultimodalModel:
-        chosen = checked(self.get_params())
-        batch_size = chosen["batch_size"] or usual_batch_size(len(rows.train))
-        settings = TrainSettings(
-            epochs=chosen["epochs"] or usual_epochs(len(rows.train), batch_size),
-            batch_size=batch_size,
-            learning_rate=chosen["learning_rate"],
-            patience=chosen["patience"],
-            seed=chosen["seed"],
-            precision=chosen["precision"],
-            device=chosen["device"],
-            max_seconds=chosen["max_seconds"],
-            checkpoint_minutes=chosen["checkpoint_minutes"],
-        )
-        self.result_ = fit(
-            model,
-            rows.train,
-            settings,
-            validation=rows.validation,
-            run_dir=None if run_dir is None else Path(run_dir),
-            resume=resume,
-            progress=self._reporter(),
-        )
-        end_training(model, rows.train, self.result_, chosen["seed"])
-        self.model_, self.codec_, self.schema_ = model, rows.codec, rows.codec.schema
-        self.held_out_, self.n_rows_ = rows.held_out, len(rows.train)
-        self.container_: Container = rows.container
-        self._train_tensors: Tensors | None = rows.train
-        return self
-
-    def _reporter(self) -> ProgressReporter | None:
-        """What training tells of its course; children may listen for themselves."""
-        return choose_progress() if self.progress else None
 
     # -- asking ---------------------------------------------------------------------------------
 
@@ -354,6 +267,48 @@ class MultimodalModel(Habits):
         """The posterior mean of each row, float32 ``(N, D)``."""
         tensors = self._encode(self._rows(data))
         return embed(self.model_, tensors).cpu().numpy()
+
+    def traverse(
+        self,
+        data: DataLike,
+        directions: int | Sequence[int] = 6,
+        steps: int = 7,
+        reach: float = 2.0,
+        start: int | None = None,
+        block: str | None = None,
+        to: str | Sequence[str] | None = None,
+    ) -> Traversal:
+        """Walk through the latent space from one row, and decode every modality at each step.
+
+        Arguments:
+            data: Rows that show along which directions rows differ, and how far; 2 or more.
+            directions: How many, those along which rows differ most; or which latent numbers.
+            steps: Steps of a walk.
+            reach: How far to each side of the average, in standard deviations over the rows.
+            start: Position of the row to start from; the one nearest to the average when None.
+            block: With private latents, the block to choose directions from: ``"shared"``, or the
+                modality whose own they are; all when None.
+            to: The modalities to decode; all when None.
+
+        Returns:
+            A ``Traversal``: ``frame()``, ``pictures(name)``, and ``table()`` of the directions.
+
+        Raises:
+            ValueError: If there are too few rows, they do not differ, or something asked for is
+                out of range.
+        """
+        tensors = self._encode(self._rows(data))
+        return walk(
+            self.model_,
+            self.codec_,
+            tensors,
+            directions=directions,
+            steps=steps,
+            reach=reach,
+            start=start,
+            block=block,
+            names=[to] if isinstance(to, str) else to,
+        )
 
     def cluster(self, data: DataLike, draws: int = 100, seed: int | None = None) -> DataFrame:
         """The likeliest ``cluster`` of each row and its ``probability``, given all that it has.

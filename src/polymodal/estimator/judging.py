@@ -110,7 +110,7 @@ def coherence(
         raise ValueError("coherence: judges is empty; give at least one.")
     classes = next(iter(judges.values())).classes
     codes = codes_of(said, classes)
-    _check_any(codes, classes)
+    check_any(codes, classes)
     result = evaluate_coherence(
         model.model_,
         encoded,
@@ -194,7 +194,12 @@ def _text(value: Any) -> str:  # noqa: ANN401 (whatever a column holds)
     return str(value)
 
 
-def _check_any(codes: np.ndarray, classes: Sequence[str]) -> None:
+def check_any(codes: np.ndarray, classes: Sequence[str]) -> None:
+    """Refuse test rows of which none has a label that is known.
+
+    Raises:
+        ValueError: If none has.
+    """
     if (codes < 0).all():
         raise ValueError(
             f"coherence: no test row has a label among the judges' classes, which are "

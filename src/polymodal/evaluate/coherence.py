@@ -135,7 +135,7 @@ def conditional_of_predictions(
     _check(said, codes, known)
     asked = [*said, *(((), name) for name in real or {})]  # the caps come last
     classes = [*said.values(), *(real or {}).values()]
-    counted = _counted(asked, known, rows or {})
+    counted = counted_rows(asked, known, rows or {})
     hits = torch.stack([one.cpu() == codes for one in classes], 1) & counted
     right, there = hits.double(), counted.double()
 
@@ -247,7 +247,7 @@ def _collapse(name: str, shares: Tensor, reference: Tensor) -> list[str]:
     ]
 
 
-def _counted(
+def counted_rows(
     asked: Sequence[tuple[Subset, str]], known: Tensor, rows: Mapping[str, Tensor]
 ) -> Tensor:
     """Rows with a label and all that is given (of a cap: the value itself), bool ``(N, Q)``."""

@@ -30,14 +30,15 @@ from polymodal.evaluate.questions import (
 )
 from polymodal.evaluate.result import BASELINES
 from polymodal.evaluate.scores import METRIC, Judged, errors_of, rounding
-from polymodal.evaluate.sheet import Asked, ErrorOf, RowSums, Sheet, sheet_of
+from polymodal.evaluate.sheet import Asked, ErrorOf, OverRows, RowSums, Sheet, sheet_of
 from polymodal.metrics.coverage import draws_needed
 from polymodal.model import Lacking, LatentModel
 from polymodal.random import derive_seed
 from polymodal.tasks.impute import impute
 
-Measure = Callable[[LatentModel, "Examination"], Mapping[str, RowSums]]
-"""A further measurement of a model: name -> sums over the test rows."""
+Measure = Callable[[LatentModel, "Examination"], Mapping[str, OverRows | str]]
+"""A further measurement of a model: name -> sums over the test rows (``RowSums``, or anything else
+that is known for any weights of rows), or one sentence why the model does not have it."""
 
 
 @dataclass(frozen=True)
@@ -116,14 +117,18 @@ class Examination:
                 errors.append(_error(one, question.rows[rows], "it"))
                 if spread and target.kind not in UNCOVERED:
                     _count(inside, question.rows[rows], one)
-        sums = {"coverage": inside} if inside.counts.any() else {}
+        sums: dict[str, OverRows] = {"coverage": inside} if inside.counts.any() else {}
         lacks: dict[str, str] = {}
         try:
             sums["log_likelihood"] = self._log_likelihood(model)
         except Lacking as error:
             lacks["log_likelihood"] = str(error).removeprefix("translate: ")
         for measure in self.measures:
-            sums |= measure(model, self)
+            for name, found in measure(model, self).items():
+                if isinstance(found, str):
+                    lacks[name] = found
+                else:
+                    sums[name] = found
         return sheet_of(errors, sums, self._resampled, lacks)
 
     def of_baselines(self) -> dict[str, Sheet]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -38,6 +38,14 @@ class Asked:
     n: int
 
 
+class OverRows(Protocol):
+    """A quantity of the test rows that is known for any weights of them."""
+
+    def mean(self, weights: Tensor) -> Tensor:
+        """The quantity for each set of weights of rows, ``(R, N)`` -> ``(R,)``; NaN of nothing."""
+        ...
+
+
 @dataclass(frozen=True)
 class RowSums:
     """A quantity as sums over test rows: its mean is the sum of values over that of counts.
@@ -53,6 +61,21 @@ class RowSums:
     def mean(self, weights: Tensor) -> Tensor:
         """The mean for each set of weights of rows, ``(R, N)`` -> ``(R,)``; NaN of nothing."""
         return (weights @ self.values.double()) / (weights @ self.counts.double())
+
+
+@dataclass(frozen=True)
+class MeanOf:
+    """The mean of several quantities, of those that are known.
+
+    Arguments:
+        parts: The quantities, at least one.
+    """
+
+    parts: Sequence[OverRows]
+
+    def mean(self, weights: Tensor) -> Tensor:
+        """The mean for each set of weights of rows, ``(R, N)`` -> ``(R,)``; NaN of nothing."""
+        return torch.stack([one.mean(weights) for one in self.parts]).nanmean(0)
 
 
 @dataclass(frozen=True)
@@ -139,7 +162,7 @@ class ErrorOf:
 
 def sheet_of(
     errors: Sequence[ErrorOf],
-    sums: Mapping[str, RowSums],
+    sums: Mapping[str, OverRows],
     resampled: Callable[[Callable[[Tensor], Tensor]], tuple[Tensor, Tensor]],
     lacks: Mapping[str, str],
 ) -> Sheet:

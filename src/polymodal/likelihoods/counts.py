@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -94,25 +95,16 @@ class CountScale(CountLevel):
 
 
 class CountLikelihood(Likelihood):
-    """Counts whose point answers may be whole numbers; children fill ``_observe``."""
-
-    whole: bool = True
-
-    def point(self, statistics: Tensor) -> Tensor:
-        """Means, rounded if asked for, ``(..., P) -> (..., *value_shape)``."""
-        means = statistics.round() if self.whole else statistics
-        return means.unflatten(-1, self.value_shape)
-
-
-class NegativeBinomialLikelihood(CountLikelihood):
-    """Counts of each cell, as floats: mean m from the decoder, variance ``m + m^2 / r``.
+    """Counts of each cell, as floats; children say what they learn and fill ``_observe``.
 
     Arguments:
         shape: Shape of one value; an integer P stands for ``(P,)``.
         initial: Mean where training starts.
         whole: Whether point answers are rounded to counts, or left as means.
-        rate: How many times faster than a bare parameter levels and sizes move.
+        rate: How many times faster than a bare parameter what is learned moves.
     """
+
+    learns: ClassVar[type[CountLevel]] = CountLevel
 
     def __init__(
         self,
@@ -122,10 +114,26 @@ class NegativeBinomialLikelihood(CountLikelihood):
         rate: float = RATE,
         whole: bool = True,
     ) -> None:
-        shape = as_shape(shape, "NegativeBinomialLikelihood")
+        shape = as_shape(shape, type(self).__name__)
         super().__init__(shape, shape)
         self.whole = whole
-        self.learned = CountScale(self.dims, initial=initial, rate=rate)
+        self.learned = self.learns(self.dims, initial=initial, rate=rate)
+
+    def point(self, statistics: Tensor) -> Tensor:
+        """Means, rounded if asked for, ``(..., P) -> (..., *value_shape)``."""
+        means = statistics.round() if self.whole else statistics
+        return means.unflatten(-1, self.value_shape)
+
+    def start_from(self, value: Tensor, cells: Tensor | None = None) -> None:
+        """Start where the values are; see the base class."""
+        self.learned.start_from(*_flat(value, cells))
+
+
+class NegativeBinomialLikelihood(CountLikelihood):
+    """Counts: mean m from the decoder, variance ``m + m^2 / r``; levels and sizes are learned."""
+
+    learns = CountScale
+    learned: CountScale
 
     def _observe(self, parameters: Tensor) -> NegativeBinomialObserved:
         n = len(self.value_shape)
@@ -135,41 +143,15 @@ class NegativeBinomialLikelihood(CountLikelihood):
             log_mean.unflatten(-1, shape), log_size.unflatten(-1, shape), shape
         )
 
-    def start_from(self, value: Tensor, cells: Tensor | None = None) -> None:
-        """Start at the mean and spread of the values; see the base class."""
-        self.learned.start_from(*_flat(value, cells))
-
 
 class PoissonLikelihood(CountLikelihood):
-    """Counts of each cell, as floats: mean and variance m from the decoder.
+    """Counts: mean and variance m from the decoder; levels are learned."""
 
-    Arguments:
-        shape: Shape of one value; an integer P stands for ``(P,)``.
-        initial: Mean where training starts.
-        whole: Whether point answers are rounded to counts, or left as means.
-        rate: How many times faster than a bare parameter levels move.
-    """
-
-    def __init__(
-        self,
-        shape: tuple[int, ...] | int,
-        *,
-        initial: float = 1.0,
-        rate: float = RATE,
-        whole: bool = True,
-    ) -> None:
-        shape = as_shape(shape, "PoissonLikelihood")
-        super().__init__(shape, shape)
-        self.whole = whole
-        self.learned = CountLevel(self.dims, initial=initial, rate=rate)
+    learned: CountLevel
 
     def _observe(self, parameters: Tensor) -> PoissonObserved:
         log_mean = self.learned.log_mean(parameters.flatten(-len(self.value_shape)))
         return PoissonObserved(log_mean.unflatten(-1, self.value_shape), self.value_shape)
-
-    def start_from(self, value: Tensor, cells: Tensor | None = None) -> None:
-        """Start at the mean of the values; see the base class."""
-        self.learned.start_from(*_flat(value, cells))
 
 
 def _flat(value: Tensor, cells: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -17,10 +17,11 @@ import torch
 from torch import Tensor
 
 from polymodal.metrics.registry import metric
-from polymodal.metrics.rows import check_same_shape, row_mean
+from polymodal.metrics.rows import paired, row_mean
 
 
 @metric(better="higher", bounds=(0.0, 1.0), baseline="share of the most frequent class")
+@paired
 def accuracy(
     prediction: Tensor,
     target: Tensor,
@@ -28,11 +29,11 @@ def accuracy(
     weights: Tensor | None = None,
 ) -> Tensor:
     """Share of rows whose class is right; ``(N, ...)`` -> ``(...)``."""
-    check_same_shape(prediction, target)
     return row_mean((prediction == target).double(), present, weights)
 
 
 @metric(better="higher", bounds=(0.0, 1.0), baseline="1 / number of classes, by any constant")
+@paired
 def macro_accuracy(
     prediction: Tensor,
     target: Tensor,
@@ -40,7 +41,6 @@ def macro_accuracy(
     weights: Tensor | None = None,
 ) -> Tensor:
     """Mean over the classes there are of the share of each that is right; ``(N,)`` -> ``()``."""
-    check_same_shape(prediction, target)
     there = torch.ones_like(target, dtype=torch.bool) if present is None else present
     right = (prediction == target).double()
     classes = target[there].unique()
@@ -67,9 +67,9 @@ def class_entropy(shares: Tensor) -> Tensor:
 
 
 @metric(better="lower", bounds=(0.0, 1.0), baseline="1 - the share of the class that is left")
+@paired
 def total_variation(shares: Tensor, reference: Tensor) -> Tensor:
     """Half the sum of absolute differences of class shares ``(..., C)``; ``(...)``."""
-    check_same_shape(shares, reference)
     return (shares.double() - reference.double()).abs().sum(-1) / 2
 
 

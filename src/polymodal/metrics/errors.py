@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from polymodal.metrics.registry import metric
-from polymodal.metrics.rows import check_same_shape, row_mean
+from polymodal.metrics.rows import paired, row_mean
 
 
 @metric(better="lower", bounds=(0.0, math.inf), baseline="standard deviation, by the column mean")
+@paired
 def rmse(
     prediction: Tensor,
     target: Tensor,
@@ -23,12 +24,12 @@ def rmse(
     weights: Tensor | None = None,
 ) -> Tensor:
     """Root mean squared error of each column, in the units of the data."""
-    check_same_shape(prediction, target)
     squares = (prediction.double() - target.double()).square()
     return row_mean(squares, present, weights).sqrt()
 
 
 @metric(better="lower", bounds=(0.0, math.inf), baseline="mean absolute deviation, by the median")
+@paired
 def mae(
     prediction: Tensor,
     target: Tensor,
@@ -36,11 +37,11 @@ def mae(
     weights: Tensor | None = None,
 ) -> Tensor:
     """Mean absolute error of each column, in the units of the data."""
-    check_same_shape(prediction, target)
     return row_mean((prediction.double() - target.double()).abs(), present, weights)
 
 
 @metric(better="higher", bounds=(-math.inf, 1.0), baseline="0, by the mean of the judged rows")
+@paired
 def r2(
     prediction: Tensor,
     target: Tensor,
@@ -51,7 +52,6 @@ def r2(
 
     A column without variance has 1 if predicted without error, else 0 (as in scikit-learn).
     """
-    check_same_shape(prediction, target)
     y = target.double()
     residual = row_mean((prediction.double() - y).square(), present, weights)
     # Variances are differences of large numbers unless the column is centred first.
@@ -66,9 +66,9 @@ def r2(
 
 
 @metric(better="lower", bounds=(0.0, 2.0), baseline="1, of a direction that says nothing")
+@paired
 def cosine_error(prediction: Tensor, target: Tensor) -> Tensor:
     """1 - cosine similarity of each row; ``(N, P)`` -> ``(N,)``. A vector of zeros has none: 1."""
-    check_same_shape(prediction, target)
     a, b = prediction.double(), target.double()
     lengths = a.norm(dim=1) * b.norm(dim=1)
     cosine = (a * b).sum(1) / torch.where(lengths > 0, lengths, torch.ones_like(lengths))
@@ -76,6 +76,7 @@ def cosine_error(prediction: Tensor, target: Tensor) -> Tensor:
 
 
 @metric(better="lower", bounds=(0.0, 1.0), baseline="1 - share of the most frequent category")
+@paired
 def error_rate(
     prediction: Tensor,
     target: Tensor,
@@ -83,7 +84,6 @@ def error_rate(
     weights: Tensor | None = None,
 ) -> Tensor:
     """Share of rows whose category is wrong."""
-    check_same_shape(prediction, target)
     return row_mean((prediction != target).double(), present, weights)
 
 

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
 import torch
 from torch import Tensor
+
+Function = TypeVar("Function", bound=Callable[..., Tensor])
 
 
 def row_mean(
@@ -33,14 +40,22 @@ def row_mean(
     return (sums / totals).reshape((*lead, *values.shape[1:]))
 
 
-def check_same_shape(prediction: Tensor, target: Tensor) -> None:
-    """Refuse to broadcast silently: a metric of (N,) against (N, 1) would be of N x N pairs.
+def paired(function: Function) -> Function:
+    """Let a metric refuse to broadcast silently: (N,) against (N, 1) would be N x N pairs.
 
-    Raises:
-        ValueError: If the shapes differ.
+    The metric's first two arguments, whatever their names, must have the same shape; a ValueError
+    says which they have.
     """
-    if prediction.shape != target.shape:
-        raise ValueError(
-            f"prediction has shape {tuple(prediction.shape)}, target {tuple(target.shape)}; "
-            "both must have the same."
-        )
+    names = tuple(inspect.signature(function).parameters)[:2]
+
+    @functools.wraps(function)
+    def checked(*given: Any, **named: Any) -> Any:  # noqa: ANN401 (the metric's own)
+        pair = [*given[:2], *(named[name] for name in names[len(given) :] if name in named)]
+        if len(pair) == 2 and pair[0].shape != pair[1].shape:
+            raise ValueError(
+                f"{names[0]} has shape {tuple(pair[0].shape)}, {names[1]} "
+                f"{tuple(pair[1].shape)}; both must have the same."
+            )
+        return function(*given, **named)
+
+    return cast("Function", checked)

@@ -6,12 +6,13 @@ import torch
 from torch import Tensor
 
 from polymodal.metrics.registry import metric
-from polymodal.metrics.rows import check_same_shape
+from polymodal.metrics.rows import paired
 
 _CELLS_AT_ONCE = 20_000_000
 
 
 @metric(better="lower", bounds=(0.0, 1.0), baseline="that of how frequent each tag is")
+@paired
 def average_precision_error(prediction: Tensor, target: Tensor) -> Tensor:
     r"""1 - average precision of each row's ranking of the tags; ``(N, V)`` -> ``(N,)``.
 
@@ -25,7 +26,6 @@ def average_precision_error(prediction: Tensor, target: Tensor) -> Tensor:
         Grigorios Tsoumakas, Ioannis Katakis, Ioannis Vlahavas. Mining multi-label data. 2010.
         https://doi.org/10.1007/978-0-387-09823-4_34
     """
-    check_same_shape(prediction, target)
     size = max(1, _CELLS_AT_ONCE // max(1, prediction[:1].numel() ** 2))
     pieces = zip(prediction.split(size), (target > 0.5).split(size), strict=True)
     found = [_errors(said.double(), has) for said, has in pieces]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from polymodal.metrics.registry import metric
-from polymodal.metrics.rows import check_same_shape
+from polymodal.metrics.rows import paired
 
 END = 2
 """Token that ends a text; tokens up to it are no words: padding, start, end."""
@@ -18,12 +18,12 @@ def words_of(tokens: Tensor) -> Tensor:
 
 
 @metric(better="lower", bounds=(0.0, 1.0), baseline="that of the most frequent text")
+@paired
 def token_f1_error(prediction: Tensor, target: Tensor) -> Tensor:
     """1 - F1 of the words of each text, each word as often as it occurs; ``(N, T)`` -> ``(N,)``.
 
     F1 is twice the words in common over the words of both. Two empty texts are equal: error 0.
     """
-    check_same_shape(prediction, target)
     said, wanted = words_of(prediction), words_of(target)
     # The k-th occurrence of a word matches the k-th occurrence of it in the other text.
     said_rank = _occurrence(prediction, said)

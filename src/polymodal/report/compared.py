@@ -92,4 +92,10 @@ def _group(comparison: Comparison, group: Group) -> dict[str, Any]:
         (shown_name(row), [group.values.get(row.method, {}).get(c) for c in group.columns])
         for row in rows
     ]
-    return {"name": group.name, "says": group.says, "columns": group.columns, "lines": lines}
+    return {
+        "form": group.form,
+        "name": group.name,
+        "says": group.says,
+        "columns": group.columns,
+        "lines": lines,
+    }

@@ -13,3 +13,6 @@ from polymodal.tasks.translate import reconstruct as reconstruct
 from polymodal.tasks.translate import translate as translate
 from polymodal.tasks.traverse import factorisation_grid as factorisation_grid
 from polymodal.tasks.traverse import traverse as traverse
+from polymodal.tasks.walked import Direction as Direction
+from polymodal.tasks.walked import Traversal as Traversal
+from polymodal.tasks.walked import walk as walk

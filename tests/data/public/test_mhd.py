@@ -51,11 +51,14 @@ def test_the_lines_of_the_page_convert_a_file_that_then_is_read(
     assert got.labels.tolist() == label.tolist()
     assert {n: s.kind for n, s in got.data.schema.modalities.items()} == {
         "image": "image",
-        "trajectory": "vector",
-        "sound": "image",
+        "trajectory": "series",
+        "sound": "audio",
     }
     assert (got.data.values("image") == image.numpy()).all()
-    assert (got.data.values("trajectory") == trajectory.numpy()).all()
+    way = got.data.values("trajectory")
+    assert way.shape == (3, 2, 100)
+    assert (way[:, 0] == trajectory[:, :100].numpy()).all()
+    assert (way[:, 1] == trajectory[:, 100:].numpy()).all()
     spectrogram = got.data.values("sound")
     assert spectrogram.shape == (3, 1, 32, 128)
     for block in range(4):
@@ -74,6 +77,9 @@ def test_files_that_do_not_fit_are_named(tmp_path: Path) -> None:
         mhd(tmp_path)
     write(path, label=np.array([1, 2, 10]))
     with pytest.raises(ValueError, match="digits 0 to 9"):
+        mhd(tmp_path)
+    write(path, trajectory=np.zeros((3, 7)))
+    with pytest.raises(ValueError, match="as many numbers across as down"):
         mhd(tmp_path)
     write(path, sound=np.zeros((3, 32, 32)))
     with pytest.raises(ValueError, match="'sound' must have the shape"):

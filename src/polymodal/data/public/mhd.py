@@ -11,6 +11,7 @@ from polymodal.data.public.archives import read_arrays
 from polymodal.data.public.folders import Source, check_choice, checked_rows
 from polymodal.data.public.labelled import Labelled, assemble
 from polymodal.data.public.polymnist import DIGITS
+from polymodal.data.schema import ModalitySpec
 
 SOURCE = Source("MHD", "https://github.com/miguelsvasco/nexus_pytorch")
 NAMES = ("label", "image", "trajectory", "sound")
@@ -32,18 +33,19 @@ def mhd(
 
     Arguments:
         folder: Has ``mhd_train.npz`` and ``mhd_test.npz``, with ``label`` (N,), ``image``
-            (N, 1, 28, 28) in [0, 1], ``trajectory`` (N, P), and ``sound`` in [0, 1], blocks of a
-            spectrogram (N, blocks, time, frequency), as the published files have them.
+            (N, 1, 28, 28) in [0, 1], ``trajectory`` (N, 2 P), P places across and then P down,
+            and ``sound`` in [0, 1], blocks of a mel spectrogram in decibels (N, blocks, time,
+            frequency), as the published files have them.
         split: Which rows.
         n: At most so many rows, the first.
 
     Returns:
-        Modalities ``image``, a picture; ``trajectory``, a vector; ``sound``, a picture (N, 1,
-        frequency, time) of the blocks one after the other; the label is the digit.
+        Modalities ``image``, a picture; ``trajectory``, a series (N, 2, P); ``sound``, the blocks
+        one after the other as a spectrogram (N, 1, frequency, time); the label is the digit.
 
     Raises:
         FileNotFoundError: If the file is not there, or only as a pickle.
-        ValueError: If the arrays are not as long as each other, or no digits.
+        ValueError: If the arrays are not as long as each other, of other shapes, or no digits.
     """
     check_choice("MHD", "split", split, ("train", "test"))
     n = checked_rows("MHD", n)
@@ -67,11 +69,22 @@ def mhd(
         raise ValueError(f"{path}: 'label' must hold digits 0 to 9, (rows,).")
     arrays = {
         "image": held["image"][:n],
-        "trajectory": held["trajectory"][:n].reshape(len(labels[:n]), -1),
+        "trajectory": _places(held["trajectory"][:n], path),
         "sound": _spectrogram(held["sound"][:n], path),
     }
-    kinds = {"image": "image", "trajectory": "vector", "sound": "image"}
+    way = ModalitySpec("series", column="trajectory", likelihood="gaussian")
+    kinds = {"image": "image", "trajectory": way, "sound": "audio"}
     return assemble("MHD", arrays, kinds, labels[:n], DIGITS)
+
+
+def _places(way: np.ndarray, path: Path) -> np.ndarray:
+    """Places of the pen (N, 2 P), all across and then all down, as (N, 2, P)."""
+    flat = way.reshape(len(way), -1)
+    if not flat.shape[1] or flat.shape[1] % 2:
+        raise ValueError(
+            f"{path}: 'trajectory' must have as many numbers across as down, got {way.shape}."
+        )
+    return flat.reshape(len(way), 2, -1)
 
 
 def _spectrogram(blocks: np.ndarray, path: Path) -> np.ndarray:

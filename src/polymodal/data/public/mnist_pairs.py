@@ -46,7 +46,7 @@ def mnist_handsign(path: str | Path, split: Split = "train", n: int | None = Non
 def mnist_speech(path: str | Path, split: Split = "train", n: int | None = None) -> Labelled:
     """MNIST digits and recordings of the same digit as logarithmic mel spectrograms.
 
-    Spectrograms are pictures: 0 is silence (log10 of the power -6 or less), 1 is 0 or more.
+    Of a spectrogram's numbers 0 is silence (log10 of the power -6 or less), 1 is 0 or more.
 
     Arguments:
         path: The file ``mnist_speech.npz``, as :func:`mnist_handsign` has it, with ``speech_*``
@@ -55,8 +55,8 @@ def mnist_speech(path: str | Path, split: Split = "train", n: int | None = None)
         n: At most so many rows, the first.
 
     Returns:
-        Modalities ``mnist``, uint8 (N, 28, 28), and ``speech``, float32 (N, 1, 32, 32) in [0, 1];
-        the label is the digit.
+        Modalities ``mnist``, uint8 (N, 28, 28), a picture, and ``speech``, a sound by its
+        spectrogram, float32 (N, 1, mel bands, times) in [0, 1]; the label is the digit.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -65,7 +65,8 @@ def mnist_speech(path: str | Path, split: Split = "train", n: int | None = None)
     images, mels, labels = _pairs(SPEECH, path, "speech", split, n)
     speech = np.clip(1 - mels.astype(np.float32) / np.float32(QUIET), 0, 1)
     arrays = {"mnist": images, "speech": speech}
-    return assemble(SPEECH.name, arrays, dict.fromkeys(arrays, "image"), labels, DIGITS)
+    kinds = {"mnist": "image", "speech": "audio"}
+    return assemble(SPEECH.name, arrays, kinds, labels, DIGITS)
 
 
 def _pairs(

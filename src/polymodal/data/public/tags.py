@@ -27,4 +27,4 @@ def tags_modality(rows: Sequence[Sequence[str]], name: str) -> tuple[np.ndarray,
                     f"{name}, row {row}: the tag {tag!r} holds {SEPARATOR!r}, which parts tags."
                 )
         column[row] = SEPARATOR.join(tags)
-    return column, ModalitySpec("text", column=name)
+    return column, ModalitySpec("tags", column=name, separator=SEPARATOR)

@@ -1,0 +1,110 @@
+"""A comparison of rows that have a class: judges trained once, the same for every model."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from polymodal.comparison.plan import Split
+from polymodal.estimator.judging import check_any, classes_of, codes_of, labels_of
+from polymodal.evaluate.coherence_measure import CoherenceMeasure
+from polymodal.evaluate.judges import train_judges
+from polymodal.fitting import anything
+from polymodal.typing import rows_present
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """The classes of the rows of a split.
+
+    Arguments:
+        split: The rows.
+        label: The column.
+        home: The modality that holds it, which is neither given nor decoded; None if none does.
+        classes: The classes of the training rows.
+        learned: Those of the training rows as places among them, int64 ``(N,)``; -1 for none.
+        judged: Those of the test rows.
+    """
+
+    split: Split
+    label: str
+    home: str | None
+    classes: tuple[str, ...]
+    learned: torch.Tensor
+    judged: torch.Tensor
+
+    @classmethod
+    def of(cls, split: Split, label: str) -> Labelled:
+        """Read the labels.
+
+        Raises:
+            ValueError: If there is no such column, its values are no classes, or fewer than two
+                modalities stand beside it.
+        """
+        train = split.train[anything(split.train)]
+        learned, home = labels_of(train, label)
+        judged, _ = labels_of(split.judged, label)
+        classes = classes_of(learned, label)
+        codes = codes_of(judged, classes)
+        check_any(codes, classes)
+        names = [name for name in split.rows.codec.names if name != home]
+        if len(names) < 2:
+            raise ValueError(
+                f"compare: coherence is of two modalities or more beside the one that holds the "
+                f"label {label!r}, got {len(names)}; name the modalities in a schema, without it."
+            )
+        learned = torch.from_numpy(codes_of(learned, classes))
+        return cls(split, label, home, classes, learned, torch.from_numpy(codes))
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the rows and their labels."""
+        seen = hashlib.sha256(self.split.fingerprint.encode())
+        for codes in (self.learned, self.judged):
+            seen.update(codes.numpy().tobytes())
+        return seen.hexdigest()[:16]
+
+    def measure(
+        self, cache: Path, on_judge: Callable[[int, int, str], None] | None = None
+    ) -> CoherenceMeasure:
+        """Train the judges, or read those that were kept, and make the measure.
+
+        Arguments:
+            cache: The folder where judges are kept.
+            on_judge: Told the number of judges done, of all, and the modality that is next.
+
+        Raises:
+            ValueError: If a modality has too few labelled training rows.
+        """
+        codec, train = self.split.rows.codec, self.split.rows.train
+        names = tuple(name for name in codec.names if name != self.home)
+        judges = train_judges(
+            train,
+            self.learned,
+            [name for name in names if bool(rows_present(train.present[name]).any())],
+            columns={name: codec.columns(name) for name in names if codec.kind(name) == "table"},
+            classes=self.classes,
+            cache=cache,
+            on_judge=on_judge,
+        )
+        return CoherenceMeasure(self.judged, judges, names)
+
+    def notes(self, measure: CoherenceMeasure) -> list[str]:
+        """What the reader should know of the judges, a sentence each."""
+        weights = torch.ones(1, len(self.judged), dtype=torch.float64)
+        caps = ", ".join(
+            f"{name} {sums.mean(weights).item():.2f}"
+            for name, sums in measure.caps(self.split.test).items()
+            if sums.counts.any()
+        )
+        said = [f"Judges tell {self.label} of real test rows so often: {caps}."]
+        if self.home is not None:
+            said.append(
+                f"Coherence is without {self.home}, which holds the label {self.label}: who is "
+                "given it need not understand anything."
+            )
+        return said

@@ -1,0 +1,160 @@
+"""Coherence in a comparison: the protocol's numbers in the table, kept, gone on with, refused."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import polymodal as pm
+from polymodal.comparison.plan import Plan, split_rows
+from polymodal.data.schema import ColumnSpec, ModalitySpec, Schema
+from polymodal.estimator.judging import codes_of, labels_of
+from polymodal.evaluate.judge import Judge
+from polymodal.evaluate.judged import evaluate_coherence
+from polymodal.files import FileError
+
+SHARED = {
+    "epochs": 1,
+    "latent_dim": 3,
+    "networks": pm.NetworkSettings(hidden=(8,)),
+    "draws": 20,
+    "resamples": 40,
+    "progress": False,
+}
+RECIPES = ["pcca", "mmvm"]
+
+
+def frame(n: int = 150) -> pd.DataFrame:
+    """Two pairs of numbers that show the class, which is a column of its own."""
+    rng = np.random.default_rng(0)
+    codes = np.arange(n) % 3
+    one = codes[:, None] + 0.1 * rng.normal(size=(n, 2))
+    other = -codes[:, None] + 0.1 * rng.normal(size=(n, 2))
+    columns = {"a": one[:, 0], "b": one[:, 1], "c": other[:, 0], "d": other[:, 1]}
+    return pd.DataFrame({**columns, "digit": np.array(["x", "y", "z"])[codes]})
+
+
+def schema() -> Schema:
+    two = {"one": ("a", "b"), "two": ("c", "d")}
+    return Schema(
+        {
+            name: ModalitySpec("table", columns=tuple(ColumnSpec(c, "number") for c in columns))
+            for name, columns in two.items()
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[pm.Comparison, Path]:
+    folder = tmp_path_factory.mktemp("labelled") / "c"
+    data = pm.read(frame(), schema())
+    return pm.compare(data, RECIPES, 1, folder=folder, label="digit", **SHARED), folder
+
+
+def test_the_table_has_the_numbers_of_the_protocol(whole) -> None:
+    found, folder = whole
+    group = next(one for one in found.groups if one.name == "coherence")
+    assert group.columns == ("1 input", "joint", "joint by chance", "cap")
+    assert "judges" in group.says
+    split = split_rows(
+        pm.read(frame(), schema()), Plan(**{k: SHARED[k] for k in ("draws",)}), None, None
+    )
+    judges = {file.name.split("-")[1]: Judge.read(file) for file in (folder / "judges").iterdir()}
+    assert set(judges) == {"one", "two"}
+    codes = torch.from_numpy(codes_of(labels_of(split.judged, "digit")[0], ("x", "y", "z")))
+    said = evaluate_coherence(
+        pm.load(folder / "pcca-0.pm").model_, split.test, codes, judges, names=("one", "two")
+    )
+    values = group.values["pcca"]
+    assert values["1 input"].value == pytest.approx(said.conditional.single_source.value)
+    assert values["joint"].value == pytest.approx(said.joint.agreement.value)
+    assert values["joint by chance"].value == pytest.approx(said.joint.chance)
+    caps = [one.value for one in said.conditional.caps.values()]
+    assert values["cap"].value == pytest.approx(np.mean(caps))
+    assert values["1 input"].value > 0.9
+    assert group.values["linear"] == {}
+
+
+def test_it_is_told_in_text_frame_and_page(whole, tmp_path: Path) -> None:
+    from polymodal.report import write_comparison
+
+    found, _ = whole
+    text = found.text(80)
+    assert max(len(line) for line in text.splitlines()) <= 80
+    assert "Coherence: share of what was made" in text
+    assert re.search(r"Judges tell digit of real test rows so often: one 1\.00, two\s+1\.00", text)
+    shown = found.groups[-1].values["pcca"]["1 input"].value
+    assert re.search(rf"^pcca +{shown:.2f} ", text, re.MULTILINE)  # no sign
+    assert "coherence: joint_low" in found.frame()
+    page = write_comparison(tmp_path / "c.html", found).read_text("utf-8")
+    assert "<h2>Coherence</h2>" in page
+    assert f">{shown:.2f}<br>" in page
+
+
+def test_a_family_without_new_rows_has_a_dash_and_a_note(whole) -> None:
+    found, _ = whole
+    assert "joint" not in found.groups[-1].values["mmvm"]
+    assert any("mmvm has no joint coherence: " in note for note in found.row("mmvm").notes)
+
+
+def test_it_goes_on_where_it_was(whole, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found, folder = whole
+    shutil.copytree(folder, tmp_path / "c")
+    (tmp_path / "c" / "mmvm-0.fit").unlink()
+
+    def never(*_args: object, **_words: object) -> None:
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr("polymodal.evaluate.judges._train", never)
+    data = pm.read(frame(), schema())
+    again = pm.compare(data, RECIPES, 1, folder=tmp_path / "c", label="digit", **SHARED)
+    for name in RECIPES:
+        assert again.row(name).skill == found.row(name).skill
+    assert again.groups == found.groups
+    assert again.notes == found.notes
+
+
+def test_another_label_or_none_is_another_comparison(whole) -> None:
+    _, folder = whole
+    data = pm.read(frame(), schema())
+    with pytest.raises(FileError, match="label='digit', now None"):
+        pm.compare(data, RECIPES, 1, folder=folder, **SHARED)
+    other = frame().assign(digit=lambda f: f["digit"].replace("z", "y"))
+    with pytest.raises(FileError, match="other rows"):
+        pm.compare(pm.read(other, schema()), RECIPES, 1, folder=folder, label="digit", **SHARED)
+
+
+def test_the_modality_that_holds_the_label_takes_no_part() -> None:
+    held = Schema(
+        {
+            **schema().modalities,
+            "said": ModalitySpec("table", columns=(ColumnSpec("digit", "category"),)),
+        }
+    )
+    found = pm.compare(pm.read(frame(), held), ["pcca"], 1, label="digit", **SHARED)
+    assert found.groups[-1].columns == ("1 input", "joint", "joint by chance", "cap")
+    assert any("without said, which holds the label" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("label", "said"),
+    [("digt", "the label 'digt' must be a column"), ("a", "no test row has a label among")],
+)
+def test_wrong_labels_are_refused_before_anything_is_fitted(
+    label: str, said: str, tmp_path: Path
+) -> None:
+    data = pm.read(frame(), schema())
+    with pytest.raises(ValueError, match=said):
+        pm.compare(data, RECIPES, 1, folder=tmp_path / "c", label=label, **SHARED)
+    assert not (tmp_path / "c").exists()
+
+
+def test_one_modality_beside_the_label_is_too_few() -> None:
+    with pytest.raises(ValueError, match="two modalities or more beside"):
+        pm.compare(pm.read(frame()), ["pcca"], 1, label="digit", **SHARED)
