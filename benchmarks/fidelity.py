@@ -40,6 +40,7 @@ from polymodal.data.tensors import Tensors
 from polymodal.evaluate import conditional_coherence, joint_coherence, train_judges
 from polymodal.evaluate.coherence import subsets_of
 from polymodal.evaluate.judge import Judge
+from polymodal.fitting import end_training
 from polymodal.likelihoods import LaplaceLikelihood
 from polymodal.metrics import frechet_distance
 from polymodal.model import LatentModel, Modality
@@ -71,7 +72,9 @@ PAPERS: dict[str, dict] = {
     "cmvae": {"beta": BETA, "family": "laplace", "prune": False},
 }
 """The papers' settings where they are not the recipes' own; the peer prunes no clusters."""
-SHARED, OWN = 32, 32
+OWN = "polymodal"
+"""The recipe that the peer has not."""
+SHARED_DIM, PRIVATE_DIM = 32, 32
 EPOCHS, BATCH, TRAIN, TEST, RATE = 15, 128, 10_000, 2_000, 3e-3
 SAMPLES, SCORED = 100, 300
 HERE = Path(__file__).parent
@@ -115,9 +118,9 @@ def tensors(folder: Path, split: str) -> Tensors:
 def trained(name: str, train: Tensors, side: str, seed: int) -> LatentModel:
     """A recipe with the papers' settings or its defaults, fitted."""
     settings = dict(PAPERS.get(name, {})) if side == "ours" else {}
-    settings["latent_dim"] = SHARED if name in PRIVATE else SHARED + OWN
+    settings["latent_dim"] = SHARED_DIM if name in PRIVATE else SHARED_DIM + PRIVATE_DIM
     if name in PRIVATE:
-        settings["private_dim"] = OWN
+        settings["private_dim"] = PRIVATE_DIM
     with seeded(seed):
         modalities = [image_modality(m, tuple(v.shape[1:]), side) for m, v in train.x.items()]
         model = get_recipe(name).build(modalities, **settings)
@@ -131,7 +134,7 @@ def trained(name: str, train: Tensors, side: str, seed: int) -> LatentModel:
         patience=None,
         seed=seed,
     )
-    fit(model, train, settings)
+    end_training(model, train, fit(model, train, settings), seed)
     return model
 
 
@@ -178,8 +181,8 @@ def run_peer(python: str, name: str, pictures: Path, out: Path, seed: int) -> No
         "epochs": EPOCHS,
         "batch-size": BATCH,
         "rate": RATE,
-        "shared": SHARED,
-        "private": OWN,
+        "shared": SHARED_DIM,
+        "private": PRIVATE_DIM,
         "samples": SAMPLES,
         "scored": SCORED,
     }
@@ -233,9 +236,9 @@ def run_set(given: argparse.Namespace, name: str) -> None:
     wanted = [
         (side, recipe, seed)
         for seed in given.seeds
-        for recipe in given.only or PEER_NAMES
+        for recipe in given.only or (*PEER_NAMES, OWN)
         for side in given.sides
-        if side != "peer" or (given.peer and recipe in PEER_NAMES)
+        if (recipe in PEER_NAMES and (side != "peer" or given.peer)) or side == "defaults"
     ]
     left = [one for one in wanted if not result_file(name, *one).exists()]
     if not left:

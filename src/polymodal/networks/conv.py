@@ -20,7 +20,7 @@ from polymodal.networks.mlp import (
     dense_layers,
 )
 from polymodal.networks.subpixel import Doubling
-from polymodal.networks.weights import OUTPUT_GAIN, started
+from polymodal.networks.weights import DECODER_GAIN, OUTPUT_GAIN, started
 
 SMALLEST_SIDE = 4
 
@@ -151,10 +151,12 @@ class ConvDecoder(nn.Sequential):
             activation=activation,
             dropout=dropout,
             norm=norm,
+            gain=DECODER_GAIN,
         )
         layers.append(Reshape(flat))
         for level in range(len(channels) - 1, 0, -1):
-            layers.append(double(channels[level], channels[level - 1], sizes[level]))
+            to = sizes[level]
+            layers.append(double(channels[level], channels[level - 1], to, DECODER_GAIN))
             layers.append(activation_layer(activation))
         out_channels = math.prod(shape[:-2])
         layers.append(double(channels[0], out_channels, sizes[0], OUTPUT_GAIN))

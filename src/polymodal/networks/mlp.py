@@ -12,7 +12,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from polymodal.networks.weights import HIDDEN_GAIN, OUTPUT_GAIN, started
+from polymodal.networks.weights import DECODER_GAIN, HIDDEN_GAIN, OUTPUT_GAIN, started
 
 ActivationName = Literal["silu", "relu"]
 ACTIVATIONS: dict[str, type[nn.Module]] = {"silu": nn.SiLU, "relu": nn.ReLU}
@@ -58,6 +58,7 @@ def dense_layers(
     dropout: float = 0.0,
     norm: bool = False,
     active_inputs: float | None = None,
+    gain: float = HIDDEN_GAIN,
 ) -> list[nn.Module]:
     """The layers in_features -> hidden[0] -> ... -> hidden[-1], each with its activation.
 
@@ -68,11 +69,12 @@ def dense_layers(
         dropout: Share of the units dropped in training.
         norm: Whether a layer norm stands before each activation.
         active_inputs: How many inputs are non-zero at once (one-hot codes); all unless given.
+        gain: How large the weights start; see networks/weights.py.
     """
     layers: list[nn.Module] = []
     for i, size in enumerate(check_sizes(hidden, "hidden sizes")):
         inputs = active_inputs if i == 0 else None
-        layers.append(started(nn.Linear(in_features, size), HIDDEN_GAIN, inputs=inputs))
+        layers.append(started(nn.Linear(in_features, size), gain, inputs=inputs))
         if norm:
             layers.append(nn.LayerNorm(size))
         layers.append(activation_layer(activation))
@@ -160,7 +162,12 @@ class MLPDecoder(nn.Sequential):
     ) -> None:
         shape = check_sizes(output_shape, "output_shape")
         layers = dense_layers(
-            latent_dim, hidden, activation=activation, dropout=dropout, norm=norm
+            latent_dim,
+            hidden,
+            activation=activation,
+            dropout=dropout,
+            norm=norm,
+            gain=DECODER_GAIN,
         )
         last = hidden[-1] if hidden else latent_dim
         layers.append(started(nn.Linear(last, math.prod(shape)), OUTPUT_GAIN))
