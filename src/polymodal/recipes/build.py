@@ -75,6 +75,7 @@ def fused_vae(
     scale_rule: ScaleRule = "softplus",
     learn_prior_scale: bool = False,
     prior: nn.Module | None = None,
+    kind: type[MultimodalVAE] = MultimodalVAE,
 ) -> MultimodalVAE:
     """A model whose posterior fuses unimodal experts; its prior is standard unless given."""
     layout = layout_of(modalities, latent_dim, private_dim)
@@ -87,7 +88,7 @@ def fused_vae(
     )
     if prior is None:
         prior = StandardPrior(layout.dim, family, learn_prior_scale)
-    return MultimodalVAE(modalities, layout, posterior, prior, objective)
+    return kind(modalities, layout, posterior, prior, objective)
 
 
 def joint_vae(

@@ -16,7 +16,7 @@ from polymodal.posteriors.fused import FusedPosterior
 from polymodal.priors.auxiliary import AuxiliaryPrior
 from polymodal.priors.blocks import BlockPrior
 from polymodal.priors.mixture import MixturePrior
-from polymodal.recipes.build import heads_of, layout_of
+from polymodal.recipes.build import fused_vae, layout_of
 from polymodal.recipes.registry import recipe
 
 
@@ -73,19 +73,15 @@ def cmvae(
     mixture = MixturePrior(
         latent_dim, clusters, family, learn_scales=learn_scales, learn_weights=learn_weights
     )
-    posterior = FusedPosterior(
-        [modality.name for modality in modalities],
-        [modality.encoder for modality in modalities],
-        heads_of(modalities, layout, family, "softmax" if family == "laplace" else "softplus"),
-        MixtureOfExperts(),
-        layout,
-    )
-    kind = ClusteredVAE if prune else MultimodalVAE
-    vae = kind(
+    vae = fused_vae(
         modalities,
-        layout,
-        posterior,
-        BlockPrior(mixture, layout.private_dim, family),
+        MixtureOfExperts(),
         AuxiliaryBound(auxiliary, samples, beta, estimator),
+        latent_dim=latent_dim,
+        private_dim=private_dim,
+        family=family,
+        scale_rule="softmax" if family == "laplace" else "softplus",
+        prior=BlockPrior(mixture, layout.private_dim, family),
+        kind=ClusteredVAE if prune else MultimodalVAE,
     )
     return DiffusedVAE(vae) if diffusion else vae

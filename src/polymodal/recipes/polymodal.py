@@ -11,7 +11,7 @@ from polymodal.objectives.any_subset import AnySubsetELBO, Draw
 from polymodal.objectives.schedules import Schedule
 from polymodal.posteriors.fused import FusedPosterior
 from polymodal.priors.ex_post import ExPostPrior
-from polymodal.recipes.build import heads_of, layout_of
+from polymodal.recipes.build import fused_vae
 from polymodal.recipes.registry import recipe
 
 
@@ -40,13 +40,12 @@ def polymodal(
     components: int = 20,
 ) -> MultimodalVAE:
     """Product of experts; a random subset reconstructs every modality; a prior fitted to data."""
-    layout = layout_of(modalities, latent_dim, private_dim)
-    posterior = FusedPosterior(
-        [modality.name for modality in modalities],
-        [modality.encoder for modality in modalities],
-        heads_of(modalities, layout),
+    return fused_vae(
+        modalities,
         ProductOfExperts(anchor="never"),
-        layout,
+        AnySubsetELBO(beta, draw),
+        latent_dim=latent_dim,
+        private_dim=private_dim,
+        prior=ExPostPrior(latent_dim, private_dim * len(modalities), components),
+        kind=ExPostVAE,
     )
-    prior = ExPostPrior(layout.shared, layout.private_dim, components)
-    return ExPostVAE(modalities, layout, posterior, prior, AnySubsetELBO(beta, draw))
