@@ -88,7 +88,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write docs/why/default-recipe.md")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    parts, wins = [], []
+    parts, wins, ran = [], [], []
     for name, load in sets(given.data).items():
         if given.sets and name not in given.sets:
             continue
@@ -102,6 +102,7 @@ def main() -> None:
         )
         print(f"\n{name}\n{found}", flush=True)
         parts += [f"## {name}", table(found)]
+        ran.append(name)
         skills = {
             row.method: row.skill.value for row in found.rows if row.skill and not row.simple
         }
@@ -110,15 +111,17 @@ def main() -> None:
     if given.write:
         head = [
             "# The recipe that is the default",
-            f"All defaults ({', '.join(f'{k}: {v} epochs' for k, v in EPOCHS.items())}), "
+            f"All defaults{''.join(f', {EPOCHS[k]} epochs for {k}' for k in ran if k in EPOCHS)}, "
             f"{given.seeds} seed(s), measured on {date.today().isoformat()} by "
             "`python benchmarks/own_recipe.py --write`. *skill*: 0 is as good as the best simple "
             "method for every single column or modality, +0.10 is 10 % less error, with its 95 % "
             "interval over test rows; methods that cannot be told apart share a rank. *log p*: "
             "nats a row and question.",
             f"`polymodal` has the highest skill of the recipes on {len(wins)} of "
-            f"{len(parts) // 2} sets: {', '.join(wins) or 'none'}. A recipe of the library's own "
-            "becomes the default where it wins on three sets at least.",
+            f"{len(ran)} sets: {', '.join(wins) or 'none'}. A recipe of the library's own "
+            "becomes the default where it wins on three sets at least. Skill is the error of "
+            "values; whether what is made shows the right class is another question, which "
+            "[fidelity](../fidelity.md) answers.",
         ]
         PAGE.write_text("\n\n".join([*head, *parts]) + "\n")
 
