@@ -127,6 +127,10 @@ def all_but_the_first(on: torch.Tensor) -> torch.Tensor:
     return on & (torch.arange(len(on)) > 0).unsqueeze(1)
 
 
+def one_but_the_first(on: torch.Tensor, n_subsets: int) -> torch.Tensor:
+    return all_but_the_first(on).unsqueeze(1).expand(-1, n_subsets, -1)
+
+
 def heaviest(q: Strata, sample_shape: tuple[int, ...] = ()) -> torch.Tensor:
     return q.log_weights.argmax(0).expand(*sample_shape, *q.batch_shape)
 
@@ -146,7 +150,8 @@ def test_6_the_loss_is_nats_a_row_whatever_the_number_of_rows(name: str) -> None
     # Strata and sets that are drawn depend on a row's place; chosen ones do not.
     sets = mock.patch("polymodal.objectives.masked.draw_seen", all_but_the_first)
     strata = mock.patch.object(Strata, "draw_stratum", heaviest)
-    with noise(torch.zeros), torch.no_grad(), sets, strata:
+    any_set = mock.patch("polymodal.objectives.any_subset.draw_proper_subsets", one_but_the_first)
+    with noise(torch.zeros), torch.no_grad(), sets, any_set, strata:
         loss = model.loss(x, present, 0).loss
         twice = model.loss(
             {n: torch.cat([v, v]) for n, v in x.items()},
