@@ -329,6 +329,10 @@ def test_traverse_writes_pictures_and_a_table(
     ):
         assert main([*words.split(), *wrong.split()]) == 2
         assert why in capsys.readouterr().err
+    assert main([*words.split(), "--block", "photo"]) == 1
+    assert "no latent number is of the block 'photo'" in capsys.readouterr().err
+    assert main(words.replace("/walk", "/v1.5").split()) == 0
+    capsys.readouterr()
     assert main(words.replace("/walk", "/walk.csv").split()) == 2
     assert "name a folder" in capsys.readouterr().err
 

@@ -167,6 +167,11 @@ def test_inception_is_asked_of_pictures_alone(monkeypatch, tmp_path) -> None:
     assert all(np.isfinite(row.fid) == (row.name == "photo") for row in said.fidelity.rows)
     assert "; FID (Inception)" in str(said)
     assert said.to_dict()["fidelity"]["rows"][0]["given"] == []
+    few = pm.coherence(
+        model, data[30:36], "label", data[:30], settings=QUICK, inception="weights.safetensors"
+    )
+    assert few.fidelity is None
+    assert "No Fréchet distances: fidelity: no modality has a judge" in few.notes[-1]
     plain = pm.coherence(model, data[30:], "label", data[:30], settings=QUICK)
     assert plain.fidelity is None
     assert plain.table().equals(said.table())

@@ -9,6 +9,7 @@ import torch
 from tests.estimator.cases import frame, tiny
 
 import polymodal as pm
+from polymodal.cli.traverse import write
 from polymodal.data.sources import from_arrays
 from polymodal.report.walk import write_walk
 from polymodal.tasks.traverse import means_of
@@ -64,6 +65,8 @@ def test_the_frame_has_a_line_a_step_in_own_units(linear) -> None:
     assert made["(latent)"].tolist() == [one.latent for one in said.directions for _ in range(4)]
     raw = model.codec_.decode("t", said.decoded["t"].flatten(0, 1))
     np.testing.assert_allclose(made[["p", "q"]], raw)
+    with pytest.raises(ValueError, match="'w' was not decoded; there are t, v"):
+        said.frame(["w"])
     table = said.table()
     assert list(table.columns) == ["latent", "block", "spread", "from", "to"]
     assert table["spread"].is_monotonic_decreasing
@@ -94,6 +97,24 @@ def test_all_kinds_walk_and_blocks_are_named(tmp_path) -> None:
     assert file.read_bytes().startswith(b"\x89PNG")
     with pytest.raises(ValueError, match=r"'v' is no picture or sound that was decoded.*photo"):
         said.pictures("v")
+
+
+def test_counts_are_whole_numbers_of_any_kind(linear) -> None:
+    model, data = linear
+    assert len(model.traverse(data, np.int64(2), steps=np.int64(3)).directions) == 2
+    with pytest.raises(ValueError, match="got True; how many is a whole number"):
+        model.traverse(data, True)
+    with pytest.raises(ValueError, match="steps must be at least 2, a whole"):
+        model.traverse(data, steps=3.0)  # pyright: ignore[reportArgumentType]
+
+
+def test_names_that_no_file_can_have_do_not_overwrite_each_other(tmp_path) -> None:
+    rng = np.random.default_rng(0)
+    data = from_arrays({name: rng.random((40, 6, 6)) for name in ("a b", "a_b")})
+    said = pm.MultimodalModel(**tiny()).fit(data).traverse(data, 1, steps=2)
+    pictures, _, _ = write(said, tmp_path)
+    assert len({*pictures}) == 2
+    assert all(path.exists() for path in pictures)
 
 
 def test_sounds_are_shown_as_spectrograms_with_low_tones_below() -> None:

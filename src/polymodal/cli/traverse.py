@@ -75,7 +75,9 @@ def traverse(
         raise CommandError(f"--start must be a row from 0 to {len(rows) - 1}, got {start}.")
     say(f"{count(len(rows), 'row')} show along which directions rows differ.")
     along = chosen or directions or USUAL_DIRECTIONS
-    walked = fitted.traverse(rows, along, steps=steps, reach=reach, start=start, to=wanted or None)
+    walked = fitted.traverse(
+        rows, along, steps=steps, reach=reach, start=start, block=block, to=wanted or None
+    )
     pictures, table, more = write(walked, out)
     lines = walked.table()
     result = {
@@ -86,6 +88,9 @@ def traverse(
     print_result(result, f"{as_text(walked, data)}\n\n{where(pictures, table)}", json)
 
 
+_FILES = (".csv", ".parquet", ".png", ".html", ".json")
+
+
 def check_options(
     out: Path, directions: int | None, latent: list[str] | None, steps: int, reach: float
 ) -> None:
@@ -94,7 +99,7 @@ def check_options(
     Raises:
         CommandError: If an option is out of range, or ``out`` no folder.
     """
-    if out.suffix or out.is_file():
+    if out.is_file() or out.suffix.lower() in _FILES:
         raise CommandError(f"--out {out}: name a folder.")
     for name, value, low in (("directions", directions, 1), ("steps", steps, 2)):
         if value is not None and value < low:
@@ -126,9 +131,12 @@ def write(walked: Traversal, out: Path) -> tuple[list[Path], Path, list[Path]]:
 
     out.mkdir(parents=True, exist_ok=True)
     kinds = {name: walked.codec.kind(name) for name in walked.decoded}
-    pictures = []
+    pictures: list[Path] = []
     for name in (one for one, kind in kinds.items() if kind in DRAWN):
-        pictures.append(out / f"{file_name(name)}.png")
+        path = out / f"{file_name(name)}.png"
+        if path in pictures:  # names that differ in what a file cannot be called
+            path = path.with_stem(f"{path.stem}_{len(pictures)}")
+        pictures.append(path)
         with written(pictures[-1]) as part:
             write_walk(walked, name, part)
     told = [name for name, kind in kinds.items() if kind != "image"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from polymodal.data.names import nearest
 from polymodal.data.tensors import Tensors
 from polymodal.estimator.front import MultimodalModel
 from polymodal.evaluate.coherence_result import Coherence
-from polymodal.evaluate.fidelity import evaluate_fidelity
+from polymodal.evaluate.fidelity import Fidelity, evaluate_fidelity
 from polymodal.evaluate.held_out import unseen_rows
 from polymodal.evaluate.inception import InceptionFeatures
 from polymodal.evaluate.judge import Judge
@@ -123,11 +124,19 @@ def coherence(
     )
     if beside is None:
         return result
-    fidelity = evaluate_fidelity(
-        model.model_, encoded, judges,
+    make = partial(
+        evaluate_fidelity, model.model_, encoded, judges,
         inception=beside, names=taking_part, seed=model._seed(seed),
     )  # fmt: skip
-    return replace(result, fidelity=fidelity)
+    return _with_fidelity(result, make)
+
+
+def _with_fidelity(result: Coherence, make: Callable[[], Fidelity]) -> Coherence:
+    """The result with its distances; with too few rows for any, it stands without and says so."""
+    try:
+        return replace(result, fidelity=make())
+    except ValueError as error:
+        return replace(result, notes=[*result.notes, f"No Fréchet distances: {error}"])
 
 
 def labels_of(data: MultimodalData, label: str) -> tuple[np.ndarray, str | None]:

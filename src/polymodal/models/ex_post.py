@@ -13,7 +13,16 @@ from polymodal.typing import Batch, Present
 
 
 class ExPostVAE(MultimodalVAE):
-    """A multimodal VAE that fits its prior, an ``ExPostPrior``, to its posterior's draws."""
+    """A multimodal VAE that fits its prior, an ``ExPostPrior``, to its posterior's draws.
+
+    Who trains it without the estimator calls ``end_with`` when that is over.
+    """
+
+    def enter(self, stage: int) -> None:
+        """Begin training: what was measured before is true no longer."""
+        super().enter(stage)
+        prior: ExPostPrior = self.prior  # pyright: ignore[reportAssignmentType]
+        prior.measured.fill_(False)
 
     @torch.no_grad()
     def end_with(self, batches: Iterable[tuple[Batch, Present]], step: int) -> None:

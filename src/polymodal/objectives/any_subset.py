@@ -5,9 +5,9 @@ r"""The ELBO of one random subset a row, which explains all that the row has.
           - \beta\, \mathrm{KL}\big(q(z \mid x_A) \,\|\, p(z)\big)\Big]
 
 Every :math:`q(z \mid x_A)` is a posterior of its own, trained to tell what was not seen too, so
-the bracket is a lower bound of the row's evidence (with unit weights). In expectation that is
-MoPoE's bound; what differs is who answers afterwards: the posterior of all that is given, and not
-a mixture that mostly looks at less. And nothing grows with the number of subsets.
+the bracket is a lower bound of the row's evidence (with unit weights). With all subsets alike its
+expectation is MoPoE's bound; what differs is who answers afterwards: the posterior of all that is
+given, and not a mixture that mostly looks at less. And nothing grows with the number of subsets.
 
 References:
     Thomas Sutter, Imant Daunhawer, Julia Vogt. Generalized Multimodal ELBO. ICLR 2021.

@@ -8,10 +8,11 @@ Training knows p(z) = N(0, I), whose divergence has a closed form. The decoders 
 *aggregate posterior* q(z) shows them and nothing else, and q(z) is not N(0, I): new rows drawn
 from there lie where no row ever was, and their modalities disagree. Of all priors the aggregate
 posterior has the highest bound; a mixture of normals with full covariances comes near it. It
-costs seconds, changes no other weight and no answer that is given a modality.
+costs seconds and changes no weight, so that translations and embeddings stay as they were;
+likelihoods, and imputations that weigh or refine their draws, know the new prior.
 
 How many components, and whether they have covariances, is chosen by the density of draws that the
-fit did not see; N(0, I) is among the choices, so the prior is never worse than it there.
+fit did not see. A mixture must beat N(0, I) there by two standard errors; else that stays.
 
 References:
     Partha Ghosh, Mehdi Sajjadi, Antonio Vergari, Michael Black, Bernhard Schoelkopf. From
@@ -22,6 +23,7 @@ References:
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 
 import numpy as np
@@ -35,7 +37,7 @@ from polymodal.distributions.diagonal import Diagonal
 MOST_DRAWS = 20_000
 """Draws that a fit looks at; more tell nothing new of so few components."""
 _HELD_OUT = 0.2
-_LEAST_DRAWS = 20
+_LEAST_DRAWS = 50
 _RIDGE = 1e-4
 
 
@@ -88,7 +90,7 @@ class ExPostPrior(nn.Module):
         """Fit the mixture to draws of the shared block.
 
         Arguments:
-            z: Draws from the posteriors of training rows, ``(N, L)``. With fewer than 20 the
+            z: Draws from the posteriors of training rows, ``(N, L)``. With fewer than 50 the
                 prior stays standard.
             seed: Which of them are held out, and where the fit begins, follow from it.
         """
@@ -114,21 +116,25 @@ def _best_mixture(
     draws: np.ndarray, most: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """Weights, means and covariances; None where nothing is better than N(0, I)."""
-    held_out = max(1, int(len(draws) * _HELD_OUT))
+    held_out = int(len(draws) * _HELD_OUT)
     test, train = draws[:held_out], draws[held_out:]
     dim = draws.shape[1]
-    best = float((-0.5 * (test**2).sum(1)).mean() - 0.5 * dim * np.log(2 * np.pi))
-    choice = None
+    standard = -0.5 * (test**2).sum(1) - 0.5 * dim * np.log(2 * np.pi)
+    best, choice = -np.inf, None
     for kind in ("diag", "full"):
         for components in sorted({1, max(1, most // 4), most}):
             if components * 2 > len(train):
                 continue
-            score = float(_mixture(train, components, kind, seed).score(test))
-            if score > best:
-                best, choice = score, (components, kind)
-    if choice is None:
+            fitted = _mixture(train, components, kind, seed)
+            if fitted is None:
+                continue
+            gain = fitted.score_samples(test) - standard
+            surely = gain.mean() > 2 * gain.std(ddof=1) / np.sqrt(len(gain))
+            if surely and gain.mean() > best:
+                best, choice = gain.mean(), (components, kind)
+    fitted = None if choice is None else _mixture(draws, *choice, seed)
+    if choice is None or fitted is None:
         return None
-    fitted = _mixture(draws, *choice, seed)
     weights, loc, covariance = (
         np.asarray(one) for one in (fitted.weights_, fitted.means_, fitted.covariances_)
     )
@@ -141,7 +147,8 @@ def _mixture(draws: np.ndarray, components: int, kind: str, seed: int):  # noqa:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
 
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), contextlib.suppress(ValueError):
+        # It raises where a covariance degenerates: such draws have no such mixture.
         # After so many rounds what is still gained is less than what the draws tell.
         warnings.simplefilter("ignore", ConvergenceWarning)
         return GaussianMixture(
@@ -152,3 +159,4 @@ def _mixture(draws: np.ndarray, components: int, kind: str, seed: int):  # noqa:
             init_params="k-means++",
             random_state=seed,
         ).fit(draws)
+    return None

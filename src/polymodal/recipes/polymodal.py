@@ -24,8 +24,9 @@ from polymodal.recipes.registry import recipe
     "q_A = prod_{m in A} q_m;  then  p(z) = argmax E_{q(z)} log sum_c pi_c N(z; mu_c, Sigma_c)",
     parts=(ProductOfExperts, AnySubsetELBO, FusedPosterior, ExPostPrior, ExPostVAE),
     differs=(
-        "The bound is MoPoE's in expectation; asked about some modalities, the product of all of "
-        "them answers, not a mixture over their subsets. Nothing grows with 2^M.",
+        "With draw='subset' the bound is MoPoE's in expectation; by default all sizes of subsets "
+        "weigh alike. Asked about some modalities, the product of all of them answers, not a "
+        "mixture over their subsets. Nothing grows with 2^M.",
         "The prior is N(0, I) while it trains and a mixture fitted to posterior draws afterwards "
         "(ex post); components=0 leaves N(0, I).",
     ),

@@ -70,8 +70,8 @@ def mixture_of(model: LatentModel) -> Mixture:
         prior = prior.shared
     if not isinstance(prior, Mixture):
         raise Lacking(
-            "cluster: the model's prior is no mixture, so that it has no clusters; fit one with "
-            "the recipe cmvae."
+            "cluster: the model's prior is no mixture that was trained with it, so that it has no "
+            "clusters; fit one with the recipe cmvae."
         )
     return prior
 

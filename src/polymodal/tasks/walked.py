@@ -88,8 +88,17 @@ class Traversal:
 
         Arguments:
             names: The modalities; all that were decoded when None.
+
+        Raises:
+            ValueError: If one was not decoded.
         """
         import pandas as pd
+
+        strangers = [name for name in names or () if name not in self.decoded]
+        if strangers:
+            raise ValueError(
+                f"traverse: {strangers[0]!r} was not decoded; there are {', '.join(self.decoded)}."
+            )
 
         n_steps = self.at.shape[1]
         latent = np.repeat([one.latent for one in self.directions], n_steps)
@@ -154,9 +163,10 @@ def walk(
         Lacking: If the family does not embed.
     """
     model.check_names(names or ())
-    if steps < 2 or not 0 < reach < float("inf"):
+    if not _is_whole(steps) or steps < 2 or not 0 < reach < float("inf"):
         raise ValueError(
-            f"traverse: steps must be at least 2 and reach above 0, got {steps} and {reach}."
+            "traverse: steps must be at least 2, a whole number, and reach above 0, got "
+            f"{steps} and {reach}."
         )
     embedded = embed(model, source)
     z = embedded.cpu().double()
@@ -178,7 +188,7 @@ def walk(
         start = int((z - average).square().sum(1).argmin())
     if not 0 <= start < len(z):
         raise ValueError(f"traverse: start must be a row from 0 to {len(z) - 1}, got {start}.")
-    ways = torch.linspace(-reach, reach, steps, dtype=z.dtype)
+    ways = torch.linspace(-reach, reach, int(steps), dtype=z.dtype)
     at = average[found, None] + ways * spread[found, None]  # (K, T)
     walked = z[start].expand(*at.shape, -1).clone()
     for k, dimension in enumerate(found):
@@ -204,11 +214,18 @@ def block_of(model: LatentModel, dimension: int) -> str:
     return list(layout.private)[int(layout.owner[dimension - layout.shared])]
 
 
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
 def _chosen(directions: int | Sequence[int], spread: Tensor, among: Sequence[int]) -> list[int]:
     """The latent numbers to walk along."""
-    if isinstance(directions, int):
-        if directions < 1:
-            raise ValueError(f"traverse: directions must be at least 1, got {directions}.")
+    if isinstance(directions, int | np.integer):
+        if not _is_whole(directions) or directions < 1:
+            raise ValueError(
+                f"traverse: directions must be at least 1, got {directions}; how many is a whole "
+                "number."
+            )
         moved = [d for d in among if spread[d] > 0]
         if not moved:
             raise ValueError(
