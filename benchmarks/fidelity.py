@@ -63,7 +63,6 @@ PEER_NAMES = {
 }
 SETS = {"polydigits": "polydigits.npz", "handsign": "mnist_handsign.npz"}
 SIDES = ("ours", "peer", "defaults")
-PRIVATE = ("mmvaeplus", "cmvae")
 SCALE, BETA = 0.75, 2.5
 PAPERS: dict[str, dict] = {
     "mvtcae": {"beta": BETA},
@@ -74,6 +73,7 @@ PAPERS: dict[str, dict] = {
 """The papers' settings where they are not the recipes' own; the peer prunes no clusters."""
 OWN = "polymodal"
 """The recipe that the peer has not."""
+PRIVATE = ("mmvaeplus", "cmvae", OWN)
 SHARED_DIM, PRIVATE_DIM = 32, 32
 EPOCHS, BATCH, TRAIN, TEST, RATE = 15, 128, 10_000, 2_000, 3e-3
 SAMPLES, SCORED = 100, 300

@@ -4,6 +4,7 @@
     python benchmarks/kinds.py --data FOLDER                    # all, a few minutes of CPU
     python benchmarks/kinds.py --data FOLDER --only spikes tags
     python benchmarks/kinds.py --data FOLDER --recipe mvtcae --epochs 60
+    python benchmarks/kinds.py --data FOLDER --only tags --write   # and docs/kinds.md
 
 FOLDER holds mnist_speech.npz, mnist_handsign.npz, neural_grasshopper.npz, emoji.npz,
 emoji.parquet and omics/tcga_breast.npz; `adrenal` is bundled and needs no folder.
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from kinds_page import recorded
 
 import polymodal as pm
 from polymodal.data import ModalitySpec, MultimodalData
@@ -235,12 +237,13 @@ def main() -> None:
     ask.add_argument("--seed", type=int, default=0)
     ask.add_argument("--series", default="conv", choices=("conv", "recurrent"))
     ask.add_argument("--likelihood", default=None, help="of the spikes; by default chosen")
+    ask.add_argument("--write", action="store_true", help="keep what is said; docs/kinds.md")
     args = ask.parse_args()
     for name in args.only:
-        print(
-            f"{name}: {(SETS[name].__doc__ or 'a digit and its other form').strip().split('.')[0]}"
-        )
-        SETS[name](args)
+        with recorded(name, keep=args.write):
+            about = SETS[name].__doc__ or "a digit and its other form"
+            print(f"{name}: {about.strip().split('.')[0]}")
+            SETS[name](args)
 
 
 if __name__ == "__main__":

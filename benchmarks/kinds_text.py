@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from kinds_page import recorded
 
 import polymodal as pm
 from polymodal.data.tokenization.words import tokens_of
@@ -165,10 +166,12 @@ def main() -> None:
     parser.add_argument("--progress", action="store_true")
     parser.add_argument("--net", type=_setting, action="append", help="name=value of the networks")
     parser.add_argument("--text", action="append", default=None, help="'greedy', 'beam, width=8'")
+    parser.add_argument("--write", action="store_true", help="keep what is said; docs/kinds.md")
     options = parser.parse_args()
     options.text = options.text or ["greedy", "beam, width=4"]
     for name in options.sets.split(","):
-        run(name, options)
+        with recorded(name, keep=options.write):
+            run(name, options)
 
 
 if __name__ == "__main__":

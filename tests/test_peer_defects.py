@@ -139,6 +139,7 @@ NOTHING_DRAWN = {
     "jmvae": {"subsets": 0},
     "mvae": {"subsets": 0},
     "telbo": {"subsets": 0, "hide": 0.0},
+    "polymodal": {"agreement": 0.0},  # which compares rows, as it says in its terms
 }
 
 
@@ -150,7 +151,7 @@ def test_6_the_loss_is_nats_a_row_whatever_the_number_of_rows(name: str) -> None
     # Strata and sets that are drawn depend on a row's place; chosen ones do not.
     sets = mock.patch("polymodal.objectives.masked.draw_seen", all_but_the_first)
     strata = mock.patch.object(Strata, "draw_stratum", heaviest)
-    any_set = mock.patch("polymodal.objectives.any_subset.draw_proper_subsets", one_but_the_first)
+    any_set = mock.patch("polymodal.objectives.split.draw_proper_subsets", one_but_the_first)
     with noise(torch.zeros), torch.no_grad(), sets, any_set, strata:
         loss = model.loss(x, present, 0).loss
         twice = model.loss(

@@ -62,7 +62,10 @@ class Terms:
     Arguments:
         loss: What is minimised, in nats, ``(B,)``.
         parts: Each term of it, unscaled and without gradient, in nats, ``(B,)``.
+        compared: What of the loss depends on the other rows of the batch, without gradient, in
+            nats, ``(B,)``; None where every row stands for itself, as in any ELBO.
     """
 
     loss: Tensor
     parts: Mapping[str, Tensor]
+    compared: Tensor | None = None

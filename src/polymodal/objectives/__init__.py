@@ -1,7 +1,6 @@
 """Objectives: model + batch -> Terms, one value a row in nats."""
 
 from polymodal.objectives.aligned import JointToUnimodal as JointToUnimodal
-from polymodal.objectives.any_subset import AnySubsetELBO as AnySubsetELBO
 from polymodal.objectives.auxiliary import AuxiliaryBound as AuxiliaryBound
 from polymodal.objectives.componentwise import ComponentELBO as ComponentELBO
 from polymodal.objectives.coordinated import Coordinated as Coordinated
@@ -17,6 +16,7 @@ from polymodal.objectives.schedules import Constant as Constant
 from polymodal.objectives.schedules import Cyclic as Cyclic
 from polymodal.objectives.schedules import LinearWarmup as LinearWarmup
 from polymodal.objectives.schedules import Schedule as Schedule
+from polymodal.objectives.split import SplitELBO as SplitELBO
 from polymodal.objectives.subsampled import SubsampledELBO as SubsampledELBO
 from polymodal.objectives.total_correlation import TotalCorrelation as TotalCorrelation
 from polymodal.objectives.triple import TripleELBO as TripleELBO

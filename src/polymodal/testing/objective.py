@@ -86,14 +86,17 @@ def check_every_parameter_has_a_gradient(model: LatentModel, x: Batch, present: 
 
 
 def check_rows_are_independent(model: LatentModel, x: Batch, present: Present) -> None:
-    """With the same draws, a row's loss is the same whatever the other rows hold."""
-    expected = step(model, x, present).loss
+    """With the same draws, a row's loss is the same whatever the other rows hold.
+
+    What an objective says to compare rows is left out.
+    """
+    expected = _of_the_row(step(model, x, present))
     for row in range(len(expected)):
         # Everyone else takes this row's values and presence: nothing of theirs is left.
         n_rows = len(expected)
         others = {n: v[row : row + 1].expand(v.shape).clone() for n, v in x.items()}
         masks = {n: v[row : row + 1].expand(v.shape).clone() for n, v in present.items()}
-        loss = step(model, others, masks).loss
+        loss = _of_the_row(step(model, others, masks))
         require(len(loss) == n_rows, "the number of rows changed.")
         torch.testing.assert_close(loss[row], expected[row], rtol=1e-4, atol=1e-4)
 
@@ -128,6 +131,11 @@ def check_the_batch_is_left_as_it_was(model: LatentModel, x: Batch, present: Pre
     for name in x:
         same(given_x[name], x[name], f"The values of {name} were changed.")
         same(given_present[name], present[name], f"The presence of {name} was changed.")
+
+
+def _of_the_row(terms: Terms) -> Tensor:
+    """The loss without what compares rows."""
+    return terms.loss if terms.compared is None else terms.loss - terms.compared
 
 
 def step(model: LatentModel, x: Batch, present: Present, seed: int = 0) -> Terms:

@@ -1,0 +1,92 @@
+"""What the runs of ``kinds.py`` and ``kinds_text.py`` printed, kept and gathered on a page."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+RESULTS = Path(__file__).parent / "results" / "kinds"
+PAGE = Path(__file__).parent.parent / "docs" / "kinds.md"
+SETS = {
+    "fashion": ("Image and caption", "kinds_text.py"),
+    "emoji": ("Image and its names in six languages", "kinds_text.py"),
+    "git": ("A sentence in four languages", "kinds_text.py"),
+    "speech": ("Written digit and spoken digit", "kinds.py"),
+    "signs": ("Written digit and photograph of a hand sign", "kinds.py"),
+    "spikes": ("Sound and the spikes of a receptor", "kinds.py"),
+    "adrenal": ("Five assays of tumours, some never made", "kinds.py"),
+    "breast": ("Three assays of tumours, one withheld at test", "kinds.py"),
+    "tags": ("Image, its tags and its group", "kinds.py"),
+}
+_HEAD = """# Each kind of modality on real data
+
+A modality is hidden in rows that the model never saw and told from the others, beside simple
+methods that see the same rows. These are the runs as they were printed, with the defaults of the
+library and the settings in each command; where a simple method is better, it says so. What DIR
+must hold stands at the head of each script. The five pictures of one digit (PolyMNIST's
+protocol) are on the page of [fidelity](fidelity.md).
+
+*skill* is 1 - error / error of the best simple method: above 0 the model is better, [low, high]
+its bootstrap interval. *mean* tells the training mean (or the most frequent answer), *linear* is
+a ridge or logistic regression, *knn* the five nearest rows."""
+
+
+@contextlib.contextmanager
+def recorded(name: str, *, keep: bool) -> Iterator[None]:
+    """Print as ever and, with ``keep``, write what was printed to the results and the page."""
+    if not keep:
+        yield
+        return
+    text = io.StringIO()
+    with contextlib.redirect_stdout(_Both(text, sys.stdout)):  # pyright: ignore[reportArgumentType]
+        yield
+    command = " ".join(_command(name, sys.argv))
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    said = f"$ {command}\n# {date.today().isoformat()}\n\n{text.getvalue().strip()}\n"
+    (RESULTS / f"{name}.txt").write_text(said)
+    write_page()
+
+
+class _Both(io.TextIOBase):
+    """Writes to two streams."""
+
+    def __init__(self, *streams: io.TextIOBase) -> None:
+        self.streams = streams
+
+    def write(self, said: str) -> int:
+        """Write to each."""
+        for one in self.streams:
+            one.write(said)
+        return len(said)
+
+    def flush(self) -> None:
+        """Flush each."""
+        for one in self.streams:
+            one.flush()
+
+
+def _command(name: str, given: list[str]) -> list[str]:
+    """What runs this set alone, with DIR where this machine's folder stands."""
+    said, option = ["python", f"benchmarks/{Path(given[0]).name}"], ""
+    for word in given[1:]:
+        option = word if word.startswith("--") else option
+        if option in ("--only", "--sets"):
+            word = name if word != option else option
+            if said[-1] == name:
+                continue
+        said.append("DIR" if option == "--data" and word != option else word)
+    return said
+
+
+def write_page() -> None:
+    """Write docs/kinds.md from the results that are there."""
+    parts = [_HEAD]
+    for name, (title, script) in SETS.items():
+        path = RESULTS / f"{name}.txt"
+        said = path.read_text().rstrip() if path.exists() else f"not run yet: {script}"
+        parts.append(f"## {title}\n\n```text\n{said}\n```")
+    PAGE.write_text("\n\n".join(parts) + "\n")

@@ -1,0 +1,139 @@
+"""The two parts of a row: their private scales and their agreement, term by term."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from tests.helpers import linear, noise
+from torch.distributions import Normal, kl_divergence
+
+from polymodal.likelihoods import GaussianLikelihood
+from polymodal.model import Modality, MultimodalVAE
+from polymodal.networks import MLPDecoder, MLPEncoder
+from polymodal.objectives import SplitELBO
+from polymodal.objectives.contrast import info_nce
+from polymodal.objectives.split import split_rows
+from polymodal.random import seeded
+from polymodal.recipes import RECIPES
+
+TRUTH = linear(2)
+ROWS = 12
+X, PRESENT = TRUTH.sample(ROWS), TRUTH.present(ROWS)
+ON = torch.stack([PRESENT[name] for name in TRUTH.names])
+SHARED, PRIVATE = 3, 2
+
+
+def build(agreement: float) -> MultimodalVAE:
+    modalities = [
+        Modality(
+            n,
+            MLPEncoder(m.weight.shape[0], (6,)),
+            lambda dim, m=m: MLPDecoder(dim, (m.weight.shape[0],), (6,)),
+            GaussianLikelihood(m.weight.shape[0], 0.8),
+        )
+        for n, m in TRUTH.modalities.items()
+    ]
+    with seeded(4):
+        model = RECIPES["polymodal"].build(
+            modalities, latent_dim=SHARED, private_dim=PRIVATE, agreement=agreement
+        )
+    return model.double()
+
+
+def standard(dim: int) -> Normal:
+    return Normal(torch.zeros(dim).double(), torch.ones(dim).double())
+
+
+def test_info_nce_is_its_definition_and_bounds_information() -> None:
+    with seeded(1):
+        one, other = torch.randn(2, 7, 4).double()
+    paired = torch.tensor([True, True, False, True, True, False, True])
+    found = info_nce(one, other, paired, temperature=0.3)
+    for i in range(7):
+        if not paired[i]:
+            assert found[i] == 0
+            continue
+        cosine = [
+            [
+                float(torch.cosine_similarity(a[i], b[j], dim=0)) / 0.3
+                for j in range(7)
+                if paired[j]
+            ]
+            for a, b in ((one, other), (other, one))
+        ]
+        own = float(torch.cosine_similarity(one[i], other[i], dim=0)) / 0.3
+        expected = [math.log(sum(math.exp(s) for s in row)) - own for row in cosine]
+        assert float(found[i]) == pytest.approx(sum(expected) / 2, rel=1e-12)
+    same = torch.eye(4).double()
+    assert float(info_nce(same, same, torch.ones(4, dtype=torch.bool), 0.01).max()) < 1e-12
+    blind = info_nce(torch.ones(5, 3), torch.ones(5, 3), torch.ones(5, dtype=torch.bool))
+    torch.testing.assert_close(blind, torch.full((5,), math.log(5)))
+
+
+def test_a_row_alone_has_nothing_to_agree_with_and_no_broken_gradient() -> None:
+    one = torch.randn(1, 3, requires_grad=True)
+    for paired in (True, False):
+        loss = info_nce(one, torch.randn(1, 3), torch.tensor([paired])).sum()
+        (gradient,) = torch.autograd.grad(loss, one)
+        assert loss == 0
+        assert torch.isfinite(gradient).all()
+
+
+def test_the_loss_is_the_formula() -> None:
+    alpha = 0.2
+    model = build(alpha)
+    objective = model.objective
+    assert isinstance(objective, SplitELBO)
+    assert objective.log_scale is not None
+    with seeded(2), torch.no_grad():
+        objective.log_scale.copy_(torch.randn(6).double())
+    posterior = model.posterior
+    encoded = posterior.encode(X, PRESENT)
+    with seeded(3), noise(torch.zeros):
+        loss = model.loss(X, PRESENT, 0).loss
+    with seeded(3):
+        parts, two = split_rows(ON)
+    q = posterior.fuse(encoded, parts)
+    numbers = sum(X[name].shape[1] * PRESENT[name] for name in TRUTH.names)
+    away = info_nce(*q.loc[0, ..., :SHARED].unbind(0), two)
+    own = objective.log_scale.exp().reshape(3, PRIVATE)
+    assert two.any()
+    for row in range(ROWS):
+        expected = alpha * numbers[row] * away[row]
+        for part in range(2):
+            z, scale = q.loc[0, part, row], q.scale[0, part, row]
+            decoded = model.decode(z.unsqueeze(0), TRUTH.names)
+            fit = sum(
+                decoded[name].log_prob(X[name][row : row + 1])[0]
+                for name in TRUTH.names
+                if PRESENT[name][row]
+            )
+            kl = kl_divergence(Normal(z[:SHARED], scale[:SHARED]), standard(SHARED)).sum()
+            for m in range(3):
+                at = slice(SHARED + m * PRIVATE, SHARED + (m + 1) * PRIVATE)
+                if parts[m, part, row]:
+                    prior = Normal(torch.zeros(PRIVATE).double(), own[m])
+                    kl = kl + kl_divergence(Normal(z[at], scale[at]), prior).sum()
+                else:
+                    assert (z[at] == 0).all()
+                    assert (scale[at] == 1).all()
+            expected = expected + 0.5 * (kl - fit)
+        torch.testing.assert_close(loss[row], expected)
+
+
+def test_a_split_is_two_parts_of_what_is_there() -> None:
+    with seeded(5):
+        parts, two = split_rows(ON)
+    one, other = parts.unbind(1)
+    assert (one | other == ON).all()
+    assert not (one & other & two).any()
+    assert (one == other)[:, ~two].all()
+    assert one.any(0)[ON.any(0)].all()
+
+
+def test_agreement_that_is_no_weight_is_refused() -> None:
+    for wrong in (-1.0, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="agreement must be at least 0"):
+            SplitELBO(agreement=wrong)
