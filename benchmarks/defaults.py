@@ -142,8 +142,8 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write docs/defaults.md")
     given = parser.parse_args()
     changed = json.loads(given.set)
-    if given.write and changed:
-        parser.error("--write is for the defaults; leave --set out.")
+    if given.write and (changed or given.seed):
+        parser.error("--write is for the defaults and seed 0; leave --set and --seed out.")
     for name in given.data:
         for recipe in given.recipes:
             start = time.process_time()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import shlex
 import sys
 from collections.abc import Iterator
 from datetime import date
@@ -44,7 +45,7 @@ def recorded(name: str, *, keep: bool) -> Iterator[None]:
     text = io.StringIO()
     with contextlib.redirect_stdout(_Both(text, sys.stdout)):  # pyright: ignore[reportArgumentType]
         yield
-    command = " ".join(_command(name, sys.argv))
+    command = _command(name, sys.argv)
     RESULTS.mkdir(parents=True, exist_ok=True)
     said = f"$ {command}\n# {date.today().isoformat()}\n\n{text.getvalue().strip()}\n"
     (RESULTS / f"{name}.txt").write_text(said)
@@ -69,17 +70,19 @@ class _Both(io.TextIOBase):
             one.flush()
 
 
-def _command(name: str, given: list[str]) -> list[str]:
+def _command(name: str, given: list[str]) -> str:
     """What runs this set alone, with DIR where this machine's folder stands."""
-    said, option = ["python", f"benchmarks/{Path(given[0]).name}"], ""
-    for word in given[1:]:
-        option = word if word.startswith("--") else option
-        if option in ("--only", "--sets"):
-            word = name if word != option else option
-            if said[-1] == name:
-                continue
-        said.append("DIR" if option == "--data" and word != option else word)
-    return said
+    script = Path(given[0]).name
+    select = {"kinds.py": "--only", "kinds_text.py": "--sets"}[script]
+    said, option = ["python", f"benchmarks/{script}"], ""
+    for argument in given[1:]:
+        words = argument.split("=", 1) if argument.startswith("--") else [argument]
+        option = words[0] if argument.startswith("--") else option
+        if option == "--data":
+            words = [word if word == option else "DIR" for word in words]
+        if option != select:
+            said += words
+    return shlex.join([*said, select, name])
 
 
 def write_page() -> None:

@@ -7,6 +7,8 @@ import os
 import pickle
 import random
 import struct
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,7 @@ from polymodal.files import FileFormat
 from polymodal.fitting import RUN_NAME
 from polymodal.model_file import MODEL_FILE
 from polymodal.objectives.schedules import Constant, Cyclic, LinearWarmup
+from polymodal.recipes import RECIPES
 
 FORMAT = FileFormat("polymodal thing", 3, "Do it again.")
 FACTS = {"a": [1, 2.5, None, "ü\n"], "nan": None, "nested": {"": {}}}
@@ -374,3 +377,30 @@ def test_the_file_of_the_first_version_is_read_for_ever() -> None:
     tolerances = {"weight": 0.15, "photo": 4.0, "a.b": 0.15}
     for name, value in wanted["filled"].items():
         np.testing.assert_allclose(got["filled"][name], value, atol=tolerances[name])
+
+
+@pytest.mark.parametrize("recipe", ["polymodal", "jmvae"])
+def test_a_file_keeps_the_defaults_that_it_was_fitted_with(
+    recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A version that changes a recipe's defaults loads and resumes what an older one wrote."""
+    rows, before = frame(20)[["w", "s"]], RECIPES[recipe]
+    fitted = MultimodalModel(**tiny(recipe=recipe, private_dim=None))
+    fitted.fit(rows, run_dir=tmp_path / "run")
+    fitted.save(tmp_path / "old.pm")
+    own = before.settings["private_dim"] + 3
+    changed = replace(
+        before,
+        function=partial(before.function, private_dim=own),
+        settings={**before.settings, "private_dim": own, "beta": 7.0},
+    )
+    monkeypatch.setitem(RECIPES, recipe, changed)
+    pm.load(tmp_path / "old.pm").save(tmp_path / "again.pm")
+    again = pm.load(tmp_path / "again.pm")
+    np.testing.assert_array_equal(again.embed(rows), fitted.embed(rows))
+    assert again.get_params() == fitted.get_params()
+    resumed = MultimodalModel().resume(tmp_path / "run")
+    assert resumed.model_.objective.beta == fitted.model_.objective.beta
+    np.testing.assert_array_equal(resumed.embed(rows), fitted.embed(rows))
+    anew = MultimodalModel(**tiny(recipe=recipe, private_dim=None)).fit(rows)
+    assert anew.embed(rows).shape[1] != fitted.embed(rows).shape[1]

@@ -20,8 +20,10 @@ from polymodal.model import LatentModel
 from polymodal.model_file import (
     RUN_FILE,
     broken,
+    pack_defaults,
     pack_parameters,
     prefixed,
+    unpack_defaults,
     unpack_parameters,
     without_prefix,
 )
@@ -115,6 +117,7 @@ class Prepared:
         validation: Rows for early stopping, if any.
         held_out: Positions of the rows that were taken from the training data for them.
         container: What the data came in.
+        defaults: The recipe's defaults when the run was begun, if it was begun before.
     """
 
     codec: DataCodec
@@ -122,6 +125,7 @@ class Prepared:
     validation: Tensors | None
     held_out: np.ndarray
     container: Container
+    defaults: Mapping[str, Any] | None = None
 
     def write(self, folder: Path, parameters: Mapping[str, Any]) -> None:
         """Write all that a run needs to go on from its checkpoints into its folder.
@@ -142,6 +146,7 @@ class Prepared:
                 tensors |= prefixed(f"{part}/present", rows.present)
         facts = {
             "parameters": pack_parameters(parameters),
+            "defaults": pack_defaults(parameters["recipe"], self.defaults),
             "codec": config,
             "container": self.container,
         }
@@ -174,6 +179,7 @@ class Prepared:
                 parts["validation"],
                 tensors["held_out"].numpy(),
                 checked_container(facts["container"]),
+                unpack_defaults(facts.get("defaults")),
             )
             return unpack_parameters(facts["parameters"]), rows
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -236,14 +242,25 @@ def end_training(model: LatentModel, rows: Tensors, result: TrainResult, seed: i
         model.end_with(batches, result.history[-1].step if result.history else 0)
 
 
-def build_model(parameters: Mapping[str, Any], codec: DataCodec) -> LatentModel:
+def build_model(
+    parameters: Mapping[str, Any], codec: DataCodec, defaults: Mapping[str, Any] | None = None
+) -> LatentModel:
     """The model of an estimator's parameters, its weights drawn from the parameters' seed.
+
+    Arguments:
+        parameters: The estimator's.
+        codec: Fitted on the training rows.
+        defaults: The recipe's defaults of another day, from a file; those of now when None.
 
     Raises:
         ValueError: If the recipe or a setting of it is unknown.
     """
     recipe = get_recipe(parameters["recipe"])
-    settings = {"latent_dim": parameters["latent_dim"], **(parameters["settings"] or {})}
+    settings = {
+        **(defaults or {}),
+        "latent_dim": parameters["latent_dim"],
+        **(parameters["settings"] or {}),
+    }
     own = parameters["private_dim"]
     # A recipe that knows no private latents has none.
     if own is not None and (own or "private_dim" in recipe.settings):

@@ -6,6 +6,7 @@ weights. What is not a number, a string or one of the named schedules cannot be 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Mapping
 from typing import Any
@@ -16,6 +17,7 @@ from torch import Tensor
 from polymodal.data.modalities import NetworkSettings
 from polymodal.files import FileError, FileFormat
 from polymodal.objectives.schedules import Constant, Cyclic, LinearWarmup
+from polymodal.recipes.registry import get_recipe
 from polymodal.training.result import Divergence, EpochRecord, TrainResult
 
 MODEL_FILE = FileFormat(
@@ -59,6 +61,29 @@ def unpack_parameters(packed: Mapping[str, Any]) -> dict[str, Any]:
     if parameters.get("settings") is not None:
         parameters["settings"] = {k: _unpack(v) for k, v in parameters["settings"].items()}
     return parameters
+
+
+def pack_defaults(recipe: str, read: Mapping[str, Any] | None) -> dict[str, Any]:
+    """A recipe's defaults as they were when a model of it was fitted, as JSON can hold them.
+
+    Versions may change a default; a file is rebuilt with the one that it was fitted with.
+
+    Arguments:
+        recipe: Its name.
+        read: What the model's own file says, if it comes from one.
+    """
+    defaults = get_recipe(recipe).settings if read is None else read
+    packed = {}
+    for name, value in defaults.items():
+        # What JSON cannot hold stays with the recipe, which may be the user's own.
+        with contextlib.suppress(ValueError):
+            packed[name] = _pack(name, value)
+    return packed
+
+
+def unpack_defaults(packed: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The defaults from what ``pack_defaults`` made; None from a file that has none."""
+    return None if packed is None else {name: _unpack(value) for name, value in packed.items()}
 
 
 def _pack(name: str, value: Any) -> Any:  # noqa: ANN401

@@ -73,7 +73,7 @@ class Learner(Habits):
         return self._train(self._build(rows), rows, path, resume=True)
 
     def _build(self, rows: Prepared) -> LatentModel:
-        model = build_model(checked(self.get_params()), rows.codec)
+        model = build_model(checked(self.get_params()), rows.codec, rows.defaults)
         model.start_from(rows.train.x, rows.train.present)
         return model
 
@@ -107,6 +107,7 @@ class Learner(Habits):
         self.held_out_, self.n_rows_ = rows.held_out, len(rows.train)
         self.container_: Container = rows.container
         self._train_tensors: Tensors | None = rows.train
+        self._defaults = rows.defaults
         return self
 
     def _reporter(self) -> ProgressReporter | None:

@@ -12,9 +12,11 @@ from polymodal.fitting import build_model, checked, checked_container
 from polymodal.model_file import (
     MODEL_FILE,
     broken,
+    pack_defaults,
     pack_parameters,
     pack_result,
     prefixed,
+    unpack_defaults,
     unpack_parameters,
     unpack_result,
     without_prefix,
@@ -29,6 +31,7 @@ def write_model(model: MultimodalModel, path: Path) -> None:
     config, codec_tensors = model.codec_.to_config()
     facts = {
         "parameters": pack_parameters(checked(model.get_params())),
+        "defaults": pack_defaults(model.recipe, model._defaults),
         "codec": config,
         "result": pack_result(model.result_),
         "n_rows": model.n_rows_,
@@ -58,7 +61,8 @@ def load(path: str | Path, device: str = "cpu") -> MultimodalModel:
     try:
         model = MultimodalModel(**unpack_parameters(facts["parameters"]))
         model.codec_ = DataCodec.from_config(facts["codec"], without_prefix("codec", tensors))
-        model.model_ = build_model(checked(model.get_params()), model.codec_)
+        model._defaults = unpack_defaults(facts.get("defaults"))
+        model.model_ = build_model(checked(model.get_params()), model.codec_, model._defaults)
         model.model_.load_state_dict(without_prefix("model", tensors))
         model.result_ = unpack_result(facts["result"])
         model.n_rows_ = int(facts["n_rows"])

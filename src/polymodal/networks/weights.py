@@ -17,9 +17,9 @@ HIDDEN_GAIN = math.sqrt(2.0)
 DECODER_GAIN = 0.4
 """For the hidden layers of plain dense and convolutional decoders: they then learn features, and
 do not make do with those that they happened to start with. On five pictures of one digit (15
-epochs; conditional coherence given one and given four) `polymodal` ends at .50 and .67 with this
-gain, at .46 and .65 with .14; `mopoe` at .41 and .49 with sqrt(2), at .49 and .59 with torch's
-own, smaller start. Encoders that start smaller end lower."""
+epochs; conditional coherence given one and given four) `polymodal` without private latents ended
+at .50 and .67 with this gain, at .46 and .65 with .14; `mopoe` at .41 and .49 with sqrt(2), at .49
+and .59 with torch's own, smaller start. Encoders that start smaller end lower."""
 OUTPUT_GAIN = 0.5
 """For the last layer of a decoder: an untrained likelihood is nearly the same for every z."""
 

@@ -7,21 +7,28 @@ r"""The ELBOs of the two parts of a row: each explains all of it, and they must 
           + \alpha \nu\, \mathcal N\big(z_A, z_{S \setminus A}\big)
 
 A row is split at random: the size of A is uniform, then A is. Where it is all of the row, A stands
-for both parts. Every :math:`q(z \mid x_P)` is a posterior of its own, trained to tell what it did
-not see too, so each bracket is a lower bound of the row's evidence (with unit weights and
-:math:`\sigma = 1`). Asked about some modalities, the product of all that are given answers, and
-not a mixture that mostly looks at less. Nothing grows with the number of subsets.
+for both parts and there is nothing to compare. Every :math:`q(z \mid x_P)` is a posterior of its
+own, trained to tell what it did not see too, so each bracket is a lower bound of the row's
+evidence (with :math:`\lambda = \beta = \sigma = 1`). Asked about some modalities, the product of
+all that are given answers, and not a mixture that mostly looks at less. Nothing grows with the
+number of subsets.
 
 **Private latents.** A modality of P is decoded with :math:`w_m \sim q(w_m \mid x_m)`, the others
-with :math:`w_m \sim N(0, I)`, as an answer is afterwards. The divergence of what was told is from
-:math:`N(0, \sigma_m^2)` with learned scales: MMVAE+'s two private priors in other units (there
-that of the told is standard and the draws for the untold are scaled). A decoder so knows what was
-told from what stands in for it, and looks to z where nothing was.
+with :math:`w_m \sim N(0, I)`. The divergence of what was told is from :math:`N(0, \sigma_m^2)`
+with learned scales: in training these are MMVAE+'s two private priors in other units (there that
+of the told is standard and the draws for the untold are scaled). On five pictures of one digit
+:math:`\sigma` ends between 2 and 8: the decoders tell draws that stand in from what was told, and
+look to z. Afterwards the model's private prior is the one that stands in, N(0, I): translations,
+new rows and likelihoods have it alike. (MMVAE+ generates from the prior of the told; on the same
+pictures that makes .08 of all new rows agree in class, this .60.)
 
 **Agreement.** What modalities share is what one part of a row tells of the other. Draws of z given
 the two parts therefore have to find each other among the rows of the batch: :math:`\mathcal N` is
-their InfoNCE (``contrast.py``). Its weight is :math:`\alpha` times the count :math:`\nu` of the
-numbers that a row has, for the likelihoods that it stands beside grow with that.
+their InfoNCE (``contrast.py``). Rows are compared with those that have the same modalities, or
+else z would come to hold what is there. The weight is :math:`\alpha` times the size :math:`\nu`
+of what a row has: the numbers of its modalities, the cells of its tables, the longest length of a
+text. The likelihoods that it stands beside grow with that. The comparison is with the rows of one
+batch of one process: it is the only term here that depends on either's size.
 
 References:
     Thomas Sutter, Imant Daunhawer, Julia Vogt. Generalized Multimodal ELBO. ICLR 2021.
@@ -101,8 +108,8 @@ class SplitELBO(nn.Module):
         }
         if not self.agreement:
             return Terms(loss, said)
-        away = info_nce(*z[..., : model.layout.shared].unbind(0), two)
-        compared = self.agreement * _numbers(x, present, log_p) * away
+        away = info_nce(*z[..., : model.layout.shared].unbind(0), alike(encoded.on, two))
+        compared = self.agreement * _size(x, present, log_p) * away
         said["disagreement"] = away.detach()
         return Terms(loss + compared, said, compared.detach())
 
@@ -131,11 +138,21 @@ def split_rows(on: Tensor) -> tuple[Tensor, Tensor]:
     return torch.cat([one, torch.where(two, rest, one)], 1), two[0]
 
 
-def _numbers(x: Batch, present: Present, names: Iterable[str]) -> Tensor:
-    """How many numbers each row has, ``(B,)``."""
-    count = torch.zeros(())
+def alike(on: Tensor, two: Tensor) -> Tensor:
+    """Which rows have the same modalities and two parts each, bool ``(B, B)``.
+
+    Arguments:
+        on: What is present, bool ``(M, B)``.
+        two: Which rows have two parts, bool ``(B,)``.
+    """
+    same = (on.unsqueeze(1) == on.unsqueeze(2)).all(0)
+    return same & two & two.unsqueeze(1)
+
+
+def _size(x: Batch, present: Present, names: Iterable[str]) -> Tensor:
+    """How many numbers stand for what each row has, ``(B,)``."""
+    each = []
     for name in names:
         there = present[name]
-        each = there.sum(1) if there.ndim == 2 else there * x[name][0].numel()
-        count = count.to(there.device) + each
-    return count
+        each.append(there.sum(1) if there.ndim == 2 else there * math.prod(x[name].shape[1:]))
+    return torch.stack(each).sum(0)

@@ -42,7 +42,7 @@ def polymodal(
     latent_dim: int = 32,
     private_dim: int = 16,
     beta: float | Schedule = 1.0,
-    agreement: float = 0.01,
+    agreement: float = 0.02,
     components: int = 20,
 ) -> MultimodalVAE:
     """Product of experts; parts of a row explain all of it and agree; a prior fitted to data."""

@@ -88,7 +88,7 @@ def check_every_parameter_has_a_gradient(model: LatentModel, x: Batch, present: 
 def check_rows_are_independent(model: LatentModel, x: Batch, present: Present) -> None:
     """With the same draws, a row's loss is the same whatever the other rows hold.
 
-    What an objective says to compare rows is left out.
+    What an objective says to compare rows is left out; a row alone has none of it.
     """
     expected = _of_the_row(step(model, x, present))
     for row in range(len(expected)):
@@ -107,6 +107,8 @@ def check_one_row_is_a_batch(model: LatentModel, x: Batch, present: Present) -> 
         terms = step(model, *one_row(x, present, row))
         require(tuple(terms.loss.shape) == (1,), f"the loss is {tuple(terms.loss.shape)}.")
         require(bool(terms.loss.isfinite().all()), f"the loss of row {row} is not finite.")
+        if terms.compared is not None:
+            require(bool((terms.compared == 0).all()), f"row {row}, alone, is compared.")
         for name, gradient in gradients(model, terms).items():
             require(bool(gradient.isfinite().all()), f"row {row}: {name} has no finite gradient.")
 
@@ -135,7 +137,13 @@ def check_the_batch_is_left_as_it_was(model: LatentModel, x: Batch, present: Pre
 
 def _of_the_row(terms: Terms) -> Tensor:
     """The loss without what compares rows."""
-    return terms.loss if terms.compared is None else terms.loss - terms.compared
+    if terms.compared is None:
+        return terms.loss
+    require(
+        terms.compared.shape == terms.loss.shape and not terms.compared.requires_grad,
+        "what compares rows must be one value a row without gradient.",
+    )
+    return terms.loss - terms.compared
 
 
 def step(model: LatentModel, x: Batch, present: Present, seed: int = 0) -> Terms:
