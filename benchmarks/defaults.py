@@ -7,9 +7,9 @@
     python benchmarks/defaults.py --recipes jmvae --write   # the other rows stay
 
 *digits*: scikit-learn's 8x8 images and their label, a quarter of the rows held out. image -> label
-is the accuracy of the answer; label -> image the share of drawn images (one draw a row) that a
-support vector machine trained on the real training images gives the wanted label; beside it the
-same for the point answer.
+is the accuracy of the answer; label -> image the share of images that a support vector machine
+trained on the real training images gives the wanted label: *drawn*, the mean image at one z a row
+drawn given the label; *point*, what `translate` answers.
 
 *mfeat*: six views of 2,000 handwritten digits, 400 test rows, 30 % of the modalities hidden in
 training. R^2 averaged over a view's features: each view from the other five, and each view from

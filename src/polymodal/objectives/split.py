@@ -100,7 +100,7 @@ class SplitELBO(nn.Module):
         log_p = model.log_likelihoods(z, x, present)
         kl = stratum_kl(q, model.prior(), z[None, None])[0]
         if self.log_scale is not None:
-            kl = kl + self._own_scales(q, model.layout, parts)
+            kl = kl + _own_scales(q, self.log_scale, model.layout, parts)
         loss = (at_step(self.beta, step) * kl - weighted_sum(model, log_p)).mean(0)
         said = {
             **reconstruction_parts(log_p, z.new_full((2, 1), 0.5)),
@@ -108,18 +108,19 @@ class SplitELBO(nn.Module):
         }
         if not self.agreement:
             return Terms(loss, said)
-        away = info_nce(*z[..., : model.layout.shared].unbind(0), alike(encoded.on, two))
+        one, other = z[..., : model.layout.shared].unbind(0)
+        away = info_nce(one, other, alike(encoded.on, two))
         compared = self.agreement * _size(x, present, log_p) * away
         said["disagreement"] = away.detach()
         return Terms(loss + compared, said, compared.detach())
 
-    def _own_scales(self, q: Strata, layout: LatentLayout, parts: Tensor) -> Tensor:
-        """What the divergence of told private blocks gains by their scales, nats ``(2, B)``."""
-        assert self.log_scale is not None
-        loc, scale = (one[0, ..., layout.shared :] for one in (q.loc, q.scale))
-        second = 0.5 * (loc.square() + scale.square())
-        each = self.log_scale + second * ((-2 * self.log_scale).exp() - 1)
-        return torch.where(layout.private_on(parts), each, torch.zeros_like(each)).sum(-1)
+
+def _own_scales(q: Strata, log_scale: Tensor, layout: LatentLayout, parts: Tensor) -> Tensor:
+    """What the divergence of told private blocks gains by their scales, nats ``(2, B)``."""
+    loc, scale = (one[0, ..., layout.shared :] for one in (q.loc, q.scale))
+    second = 0.5 * (loc.square() + scale.square())
+    each = log_scale + second * ((-2 * log_scale).exp() - 1)
+    return torch.where(layout.private_on(parts), each, torch.zeros_like(each)).sum(-1)
 
 
 def split_rows(on: Tensor) -> tuple[Tensor, Tensor]:
