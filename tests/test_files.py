@@ -404,3 +404,19 @@ def test_a_file_keeps_the_defaults_that_it_was_fitted_with(
     np.testing.assert_array_equal(resumed.embed(rows), fitted.embed(rows))
     anew = MultimodalModel(**tiny(recipe=recipe, private_dim=None)).fit(rows)
     assert anew.embed(rows).shape[1] != fitted.embed(rows).shape[1]
+
+
+@pytest.mark.parametrize("name", ["latent_dim", "private_dim"])
+def test_sizes_that_no_weight_has_are_refused_before_a_network_is_made(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts, held = MODEL_FILE.read(FILE)
+    facts["parameters"][name] = 10**12
+    MODEL_FILE.write(tmp_path / "huge.pm", facts, held)
+    monkeypatch.setattr("polymodal.estimator.stored.build_model", None)  # nothing may be built
+    assert f"{name} is 1000000000000" in refused(tmp_path / "huge.pm", pm.load)
+
+
+def test_a_folder_is_no_file_to_write(model: MultimodalModel, tmp_path: Path) -> None:
+    with pytest.raises(FileError, match="this is a folder; name a file in it"):
+        model.save(tmp_path)

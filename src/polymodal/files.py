@@ -49,6 +49,10 @@ class FileFormat:
             facts: What JSON can hold.
             tensors: Name -> tensor, on any device.
         """
+        if path.is_dir():
+            raise self.error(
+                f"{path}: this is a folder; name a file in it, such as {path / 'a.pm'}."
+            )
         # Clones: safetensors refuses tensors that share memory, as tied weights do.
         held = {name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}
         text = json.dumps(facts)

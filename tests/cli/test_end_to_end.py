@@ -174,11 +174,37 @@ def test_translate_refuses_a_modality_that_is_not_there(
     assert "Did you mean 'table'?" in capsys.readouterr().err
 
 
+def test_translate_writes_draws_that_follow_from_the_seed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = MultimodalModel(**tiny()).fit(frame())
+    model.save(tmp_path / "m.pm")
+    rows = frame(6, seed=4)[["v", "w", "n", "c"]]
+    rows.to_parquet(tmp_path / "rows.parquet")
+    made = {}
+    for seed in (1, 1, 2):
+        words = f"translate {tmp_path}/m.pm {tmp_path}/rows.parquet --to caption --draws 3"
+        said = run(f"{words} --seed {seed} --out {tmp_path}/t.csv", capsys)
+        table = pd.read_csv(tmp_path / "t.csv", keep_default_na=False)
+        assert (said["rows"], said["draws"], len(table)) == (6, 3, 18)
+        assert table["draw"].tolist() == [0] * 6 + [1] * 6 + [2] * 6
+        assert made.setdefault(seed, table).equals(table)
+    assert not made[1].equals(made[2])
+    direct = model.translate(rows, to="caption", draws=3, seed=2)
+    assert made[2]["caption"].tolist() == [text for drawn in direct for text in drawn]
+    assert main(f"translate {tmp_path}/m.pm {tmp_path}/rows.parquet --to caption --draws 0 --out "
+                f"{tmp_path}/t.csv".split()) == 2  # fmt: skip
+
+
 def test_evaluate_and_report(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
     judged = f"{work}/model.pm {work}/test.csv --train {work}/train.csv"
     said = run(f"evaluate {judged} --out {work}/eval.json", capsys)
     assert said["verdict"]
     assert said == json.loads((work / "eval.json").read_text())
+    again, other = (run(f"evaluate {judged} --seed {seed}", capsys) for seed in (0, 1))
+    assert again == said != other
+    assert main(f"evaluate {work}/model.pm {work}/test.csv --train {work}/test.csv".split()) == 2
+    assert "--train is DATA itself" in capsys.readouterr().err
     said = run(f"report {judged} --out {work}/report.html --title Penguins", capsys)
     page = (work / "report.html").read_text("utf-8")
     assert said["bytes"] == len(page.encode())

@@ -24,6 +24,9 @@ Text = Annotated[
     ),
 ]
 Seed = Annotated[int, Parameter(help="All draws follow from it.")]
+ModelSeed = Annotated[
+    int | None, Parameter(help="All draws follow from it; the model's own if not given.")
+]
 PrivateDim = Annotated[
     int | None,
     Parameter(help="Further numbers of each modality alone; as the recipe has it if not given."),

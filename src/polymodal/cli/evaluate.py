@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from polymodal.cli.arguments import Data, Json, Model
+from polymodal.cli.arguments import Data, Json, Model, ModelSeed
 from polymodal.cli.inputs import check_data, check_model, check_out, load_model, test_and_train
 from polymodal.cli.outputs import as_json, plain, print_result, write_text
 
@@ -26,6 +26,7 @@ def evaluate(
     /,
     *,
     train: Train = None,
+    seed: ModelSeed = None,
     out: Annotated[Path | None, Parameter(help="Write the whole evaluation here as JSON.")] = None,
     json: Json = False,
 ) -> None:
@@ -38,7 +39,7 @@ def evaluate(
         check_out(out, (".json",))
     fitted = load_model(model)
     test, known = test_and_train(fitted, data, train, "the simple methods learn")
-    evaluation = fitted.evaluate(test, train=known)
+    evaluation = fitted.evaluate(test, train=known, seed=seed)
     result = plain(evaluation.to_dict())
     if out is not None:
         write_text(as_json(result), out)

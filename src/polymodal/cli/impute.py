@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from polymodal.cli.arguments import Data, Json, Model, Out, Text
+from polymodal.cli.arguments import Data, Json, Model, ModelSeed, Out, Text
 from polymodal.cli.errors import CommandError
 from polymodal.cli.inputs import (
     check_data,
@@ -18,7 +18,7 @@ from polymodal.cli.inputs import (
     load_rows,
 )
 from polymodal.cli.outputs import count, print_result, say
-from polymodal.cli.tables import frame_of, write_frame
+from polymodal.cli.tables import frame_of, stacked, write_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,6 +57,7 @@ def impute(
     ] = False,
     refine: Refine = 0,
     text: Text = None,
+    seed: ModelSeed = None,
     json: Json = False,
 ) -> None:
     """Fill every hole; what is known stays as it is.
@@ -82,8 +83,10 @@ def impute(
         draws = -int(-(1 + interval) // (1 - interval))
         say(f"An interval of {interval:.0%} needs {draws} draws; taking that many.")
     say(f"Filling {count(len(rows), 'row')}, {count(draws, 'draw')} each.")
-    done = fitted.impute(rows, draws=draws, refine=refine, text=how)
-    frame = stack_draws(done) if all_draws else filled(done, fitted.schema_, interval)
+    done = fitted.impute(rows, draws=draws, seed=seed, refine=refine, text=how)
+    frame = (
+        stacked(map(frame_of, done.draws)) if all_draws else filled(done, fitted.schema_, interval)
+    )
     specs = fitted.schema_.modalities.values()
     pictures = {one for spec in specs if spec.kind == "image" for one in spec.sources}
     extra = write_frame(frame, out, pictures, Path(data).parent, fitted.schema_)
@@ -127,17 +130,3 @@ def filled(done: Imputation, schema: Schema, level: float | None) -> pd.DataFram
                 )
             frame.insert(at + offset, title, bound[name])
     return frame
-
-
-def stack_draws(done: Imputation) -> pd.DataFrame:
-    """All draws below each other; the first column says which."""
-    import pandas as pd
-
-    frames = []
-    for i, drawn in enumerate(done.draws):
-        frame = frame_of(drawn)
-        if "draw" in frame:
-            raise ValueError("the data have a column 'draw' already; rename it.")
-        frame.insert(0, "draw", i)
-        frames.append(frame)
-    return pd.concat(frames, ignore_index=True)

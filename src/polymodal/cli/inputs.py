@@ -135,13 +135,19 @@ def test_and_train(
         data: The rows to judge on.
         train: The training rows, if they were named.
         learners: Who learns, with the verb: ``the judges learn``.
+
+    Raises:
+        CommandError: If both are one file: what was learned from judges nothing.
     """
+    if train is not None and Path(data).exists() and Path(data).samefile(train):
+        raise CommandError(f"--train is DATA itself; {learners} from rows other than the judged.")
     rows = load_rows(data, model)
     if train is not None:
         return rows, load_rows(str(train), model)
     say(
         f"No --train: {learners} from half of {data}, and the other half, "
-        f"{count((len(rows) + 1) // 2, 'row')}, is judged."
+        f"{count((len(rows) + 1) // 2, 'row')}, is judged. That is fair only if the model did not "
+        "train on them, which its file does not tell."
     )
     return rows[::2], rows[1::2]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from polymodal.cli.arguments import Data, Json, Model
+from polymodal.cli.arguments import Data, Json, Model, ModelSeed
 from polymodal.cli.errors import CommandError, check_known
 from polymodal.cli.inputs import check_data, check_model, check_out, load_model, load_rows
 from polymodal.cli.outputs import count, print_result
@@ -51,9 +51,7 @@ def score(
     samples: Annotated[
         int, Parameter(help="Importance samples a row; more are slower and closer.")
     ] = 1000,
-    seed: Annotated[
-        int | None, Parameter(help="All draws follow from it; the model's own if not given.")
-    ] = None,
+    seed: ModelSeed = None,
     out: Annotated[Path | None, Parameter(help="A .parquet or .csv with a line a row.")] = None,
     json: Json = False,
 ) -> None:

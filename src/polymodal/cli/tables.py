@@ -208,3 +208,16 @@ def _each(values: Iterable[Any], change: Callable[[Any], Any]) -> list[Any]:
 
 def _is_nan(value: object) -> bool:
     return isinstance(value, float) and value != value
+
+
+def stacked(draws: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """All draws below each other; the first column says which."""
+    import pandas as pd
+
+    frames = []
+    for i, frame in enumerate(draws):
+        if "draw" in frame:
+            raise ValueError("the data have a column 'draw' already; rename it.")
+        frame.insert(0, "draw", i)
+        frames.append(frame)
+    return pd.concat(frames, ignore_index=True)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from polymodal.cli.arguments import Data, Json, Model, Out, Text
+from polymodal.cli.arguments import Data, Json, Model, ModelSeed, Out, Text
 from polymodal.cli.errors import CommandError, check_known
 from polymodal.cli.inputs import (
     check_data,
@@ -17,11 +17,12 @@ from polymodal.cli.inputs import (
     load_rows,
 )
 from polymodal.cli.outputs import count, print_result, say
-from polymodal.cli.tables import frame_of, write_frame
+from polymodal.cli.tables import frame_of, stacked, write_frame
 
 EXAMPLE = """    polymodal translate cohort.pm new.parquet --to caption --out captions.csv
     polymodal translate cohort.pm new.parquet --to caption --text "beam, width=8" --out best.csv
-    polymodal translate cohort.pm new.parquet --to image --given table --out made.parquet"""
+    polymodal translate cohort.pm new.parquet --to image --given table --out made.parquet
+    polymodal translate cohort.pm new.parquet --to image --draws 5 --seed 1 --out drawn.parquet"""
 
 
 def translate(
@@ -34,13 +35,22 @@ def translate(
     given: Annotated[
         list[str] | None, Parameter(help="Modalities to read; all the others if not given.")
     ] = None,
+    draws: Annotated[
+        int,
+        Parameter(
+            help="1 for the best answer; more for as many samples, told by a column `draw`."
+        ),
+    ] = 1,
     text: Text = None,
+    seed: ModelSeed = None,
     json: Json = False,
 ) -> None:
     """Say what some modalities are, given others; what the data hold of them is not looked at."""
     wanted, read = split(to), split(given)
     if not wanted:
         raise CommandError("--to needs the name of a modality.")
+    if draws < 1:
+        raise CommandError(f"--draws must be at least 1, got {draws}.")
     check_model(model)
     check_data(data)
     check_out(out)
@@ -52,15 +62,15 @@ def translate(
     say(
         f"{', '.join(read) or 'everything else'} -> {', '.join(wanted)}: {count(len(rows), 'row')}"
     )
-    made = fitted.translate(rows, to=wanted, given=read or None, text=how)
-    frame = frame_of(made)
+    made = fitted.translate(rows, to=wanted, given=read or None, draws=draws, seed=seed, text=how)
+    frame = frame_of(made) if draws == 1 else stacked(map(frame_of, made))
     extra = write_frame(frame, out, schema=fitted.schema_)
     said = {
-        "out": out, "files": extra, "rows": len(frame), "to": wanted,
+        "out": out, "files": extra, "rows": len(rows), "draws": draws, "to": wanted,
         "given": read or [n for n in fitted.codec_.names if n not in wanted],
         "columns": list(map(str, frame.columns)),
     }  # fmt: skip
-    print_result(said, f"{count(len(frame), 'row')} written to {out}.", json)
+    print_result(said, f"{count(len(frame), 'line')} written to {out}.", json)
 
 
 def split(names: list[str] | None) -> list[str]:

@@ -67,7 +67,13 @@ class ColumnCodec:
             return codec
         places = None if is_date(column) else decimals(_as_they_were(values, dtype))
         shown = np.log(values) if spec.kind == "positive" else values
-        loc, scale = float(shown.mean()), float(shown.std())
+        with np.errstate(over="ignore", invalid="ignore"):
+            loc, scale = float(shown.mean()), float(shown.std())
+        if not (math.isfinite(loc) and math.isfinite(scale)):
+            raise ValueError(
+                f"{where}: numbers of up to {np.abs(values).max():g} in size have no standard "
+                "deviation that a computer can hold; divide the column, or take its logarithm."
+            )
         constant = len(values) < 2 or not scale > 1e-12 * max(1.0, abs(loc))
         scale = 1.0 if constant else scale
         return replace(codec, loc=loc, scale=scale, places=places, constant=constant)
@@ -174,7 +180,10 @@ class ColumnCodec:
         if isinstance(dtype, np.dtype):
             if dtype.kind in "iu" and raw.dtype != object:
                 info = np.iinfo(dtype)
-                raw = np.clip(np.round(raw), info.min, info.max)
+                # As a float the largest integer of 64 bits is one too many.
+                most = float(info.max)
+                most = most if int(most) <= info.max else np.nextafter(most, 0)
+                raw = np.clip(np.round(raw), info.min, most)
             if holes.any() and dtype.kind in "iub":
                 numeric = dtype.kind in "iu"
                 return np.where(holes, np.nan, raw).astype(np.float64) if numeric else raw

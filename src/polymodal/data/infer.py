@@ -79,7 +79,7 @@ def infer_schema(frame: DataFrame, base: Path | None, origin: str) -> Schema:
         name = str(label)
         try:
             column: Raw = frame[label]
-            spec = infer_column(column, name, base)
+            spec = infer_column(column, name, base, origin=origin)
         except LeftOutError as reason:
             ignored[name] = str(reason)
             continue
@@ -95,7 +95,12 @@ def infer_schema(frame: DataFrame, base: Path | None, origin: str) -> Schema:
 
 
 def infer_column(
-    column: Series, name: str, base: Path | None = None, *, leave_out: bool = True
+    column: Series,
+    name: str,
+    base: Path | None = None,
+    *,
+    leave_out: bool = True,
+    origin: str = "frame",
 ) -> ColumnSpec | ModalitySpec:
     """What one column is.
 
@@ -104,9 +109,11 @@ def infer_column(
         name: The name its specification gets.
         base: The folder that names of pictures are relative to.
         leave_out: Whether columns that look like keys are refused (else they are categories).
+        origin: What errors call the table, such as its file.
 
     Raises:
         LeftOutError: If the column can not be used, with the reason.
+        ValueError: If a value can be of no kind, such as an infinite one.
     """
     import pandas as pd
 
@@ -122,7 +129,7 @@ def infer_column(
     if pd.api.types.is_bool_dtype(dtype):
         return ColumnSpec(name, "category", (False, True))
     if pd.api.types.is_numeric_dtype(dtype):
-        return _numeric(column, name, leave_out)
+        return _numeric(column, name, leave_out, origin)
     first = known.iloc[0]
     if isinstance(first, str) and are_written(known):
         known = known.map(parsed)
@@ -152,7 +159,7 @@ def infer_column(
     if all(isinstance(one, bool | np.bool_) for one in known):
         return ColumnSpec(name, "category", (False, True))
     if all(isinstance(one, int | float | np.number) for one in known):
-        return _numeric(column, name, leave_out)
+        return _numeric(column, name, leave_out, origin)
     if all(isinstance(one, Level | np.number) for one in known):
         return _category(known, name, leave_out)
     raise LeftOutError(f"values of type {type(first).__name__}")
@@ -193,8 +200,8 @@ def _category(known: Series, name: str, leave_out: bool) -> ColumnSpec:
     return ColumnSpec(name, "category", _sorted_levels(known, name))
 
 
-def _numeric(column: Series, name: str, leave_out: bool) -> ColumnSpec:
-    values = numbers(column, f"column {name!r}")
+def _numeric(column: Series, name: str, leave_out: bool, origin: str) -> ColumnSpec:
+    values = numbers(column, f"{origin}, column {name!r}")
     values = values[~np.isnan(values)]
     # floats without a hole were meant as floats; with one, they may be whole numbers in disguise
     is_float = getattr(column.dtype, "kind", "f") == "f" and column.notna().all()

@@ -100,6 +100,11 @@ def read(
         raise ValueError(f"{rows.origin}: there are no rows.")
     if isinstance(schema, str | Path):
         schema = Schema.load(schema)
+    if schema is not None and not isinstance(schema, Schema):
+        raise TypeError(
+            "read: schema must be a Schema or the path of a YAML file, got "
+            f"{type(schema).__name__}."
+        )
     if schema is None:
         schema = infer_schema(rows.frame, rows.base, rows.origin)
     return MultimodalData.build(rows, schema, absent_ok=absent_ok)

@@ -446,7 +446,10 @@ class MultimodalModel(Learner):
         return encoded.to(self.model_.device)
 
     def _seed(self, seed: int | None) -> int:
-        return self.seed if seed is None else seed
+        chosen = self.seed if seed is None else seed
+        if isinstance(chosen, bool) or not isinstance(chosen, int | np.integer) or chosen < 0:
+            raise ValueError(f"seed must be a whole number of at least 0, got {chosen!r}.")
+        return int(chosen)
 
     @staticmethod
     def _check_positive(name: str, value: int) -> None:

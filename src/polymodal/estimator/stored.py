@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
 from polymodal.data.codec import DataCodec
 from polymodal.fitting import build_model, checked, checked_container
@@ -59,7 +61,9 @@ def load(path: str | Path, device: str = "cpu") -> MultimodalModel:
 
     facts, tensors = MODEL_FILE.read(Path(path))
     try:
-        model = MultimodalModel(**unpack_parameters(facts["parameters"]))
+        parameters = unpack_parameters(facts["parameters"])
+        _check_sizes(parameters, tensors)
+        model = MultimodalModel(**parameters)
         model.codec_ = DataCodec.from_config(facts["codec"], without_prefix("codec", tensors))
         model._defaults = unpack_defaults(facts.get("defaults"))
         model.model_ = build_model(checked(model.get_params()), model.codec_, model._defaults)
@@ -74,3 +78,15 @@ def load(path: str | Path, device: str = "cpu") -> MultimodalModel:
     model._train_tensors = None
     model.model_.to(device).eval()
     return model
+
+
+def _check_sizes(parameters: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    """Refuse latent sizes that no stored weight has: a model of them would fill the memory.
+
+    Raises:
+        ValueError: If a size is larger than every axis of the weights.
+    """
+    widest = max((max(one.shape, default=1) for one in tensors.values()), default=1)
+    for name in ("latent_dim", "private_dim"):
+        if (parameters[name] or 0) > widest:
+            raise ValueError(f"{name} is {parameters[name]}, but no weight is wider than {widest}")

@@ -122,9 +122,8 @@ def get_recipe(name: str) -> Recipe:
         ValueError: If there is none, with the nearest name.
     """
     if name not in RECIPES:
-        raise ValueError(
-            f"no recipe {name!r}.{nearest(name, RECIPES)} Known: {', '.join(sorted(RECIPES))}."
-        )
+        hint = nearest(str(name), RECIPES)
+        raise ValueError(f"no recipe {name!r}.{hint} Known: {', '.join(sorted(RECIPES))}.")
     return RECIPES[name]
 
 

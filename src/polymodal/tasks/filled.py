@@ -86,8 +86,8 @@ class Imputation:
         Raises:
             ValueError: If the level is not in (0, 1), or too high for the number of draws.
         """
-        if not 0 < level < 1:
-            raise ValueError(f"interval: level must be between 0 and 1, got {level}.")
+        if not isinstance(level, int | float | np.number) or not 0 < level < 1:
+            raise ValueError(f"interval: level must be a number between 0 and 1, got {level!r}.")
         n_draws = len(next(iter(self.imputed.draws.values())))
         if level > (n_draws - 1) / (n_draws + 1):
             needed = int(np.ceil((1 + level) / (1 - level)))

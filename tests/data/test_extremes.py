@@ -1,0 +1,33 @@
+"""Numbers at the edge of what a computer can hold: exact, or refused with their place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from polymodal.data import DataCodec, read
+
+
+def test_numbers_whose_spread_overflows_are_refused_with_the_column() -> None:
+    data = read(pd.DataFrame({"x": [1e200, -1e200, 0.0], "c": ["a", "b", "a"]}))
+    with pytest.raises(ValueError, match=r"'x': numbers of up to 1e\+200 in size"):
+        DataCodec.fit(data)
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint64"])
+def test_the_largest_integers_do_not_turn_over(dtype: str) -> None:
+    most = np.iinfo(dtype).max
+    data = read(pd.DataFrame({"x": np.array([most] * 3, dtype=dtype), "y": [0.5, 1.5, 2.5]}))
+    codec = DataCodec.fit(data)
+    back = codec.decode("table", codec.encode(data).x["table"])["x"]
+    assert str(back.dtype) == dtype
+    assert (back.astype(float) / float(most) > 1 - 1e-12).all()
+
+
+def test_an_infinite_number_is_told_with_its_file(tmp_path: Path) -> None:
+    (tmp_path / "inf.csv").write_text("x,c\n1.0,a\ninf,b\n2.0,a\n")
+    with pytest.raises(ValueError, match=r"inf\.csv, column 'x', row 1: the value is infinite"):
+        read(tmp_path / "inf.csv")
