@@ -31,3 +31,9 @@ def test_an_infinite_number_is_told_with_its_file(tmp_path: Path) -> None:
     (tmp_path / "inf.csv").write_text("x,c\n1.0,a\ninf,b\n2.0,a\n")
     with pytest.raises(ValueError, match=r"inf\.csv, column 'x', row 1: the value is infinite"):
         read(tmp_path / "inf.csv")
+
+
+def test_complex_numbers_are_left_out_with_the_reason() -> None:
+    data = read(pd.DataFrame({"x": [1 + 2j, 3j, 1.0], "y": [0.5, 1.5, 2.0]}))
+    assert "complex numbers" in data.schema.ignored["x"]
+    assert list(data.schema["table"].sources) == ["y"]

@@ -128,6 +128,8 @@ def infer_column(
         return ColumnSpec(name, "number")
     if pd.api.types.is_bool_dtype(dtype):
         return ColumnSpec(name, "category", (False, True))
+    if pd.api.types.is_complex_dtype(dtype):
+        raise LeftOutError("complex numbers; make columns of their parts")
     if pd.api.types.is_numeric_dtype(dtype):
         return _numeric(column, name, leave_out, origin)
     first = known.iloc[0]
