@@ -184,9 +184,3 @@ def test_it_prints_as_a_table_with_what_is_left_out(schema: Schema) -> None:
     ]
     assert "8x6" in lines[4]
     assert lines[-1] == "  id: all values differ"
-
-
-def test_a_column_belongs_to_one_modality() -> None:
-    one, other = ModalitySpec("table", (ColumnSpec("x"),)), ModalitySpec("vector", column="x")
-    with pytest.raises(ValueError, match="column 'x' is read by the modalities 'a' and 'b'"):
-        Schema({"a": one, "b": other})

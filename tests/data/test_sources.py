@@ -313,3 +313,15 @@ def test_tensors_and_pil_images_are_taken() -> None:
     assert data.schema["p"].size == (8, 6)
     assert data.present("p").tolist() == [True, False]
     assert isinstance(data.native(), dict)
+
+
+def test_a_column_belongs_to_one_modality() -> None:
+    schema = Schema(
+        {
+            "a": ModalitySpec("table", (ColumnSpec("x"),)),
+            "b": ModalitySpec("table", (ColumnSpec("y"), ColumnSpec("x"))),
+        }
+    )
+    frame = pd.DataFrame({"x": [1.0, 2.5], "y": [0.5, 1.5]})
+    with pytest.raises(ValueError, match="column 'x' is read by the modalities 'a' and 'b'"):
+        read(frame, schema)

@@ -161,7 +161,8 @@ def test_losses_and_gradients_are_those_of_one_call_each(
     assert ran.call_count >= 3  # encoders, heads and decoders
     assert found.keys() == expected.keys()
     for key, value in expected.items():
-        torch.testing.assert_close(found[key], value, rtol=2e-4, atol=2e-5)
+        largest = max(1.0, float(value.detach().abs().max()))
+        torch.testing.assert_close(found[key], value, rtol=2e-4, atol=2e-5 * largest)
 
 
 def test_a_copy_runs_its_own_networks() -> None:

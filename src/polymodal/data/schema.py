@@ -191,18 +191,6 @@ def _is_size(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
-def _refuse_shared_columns(modalities: Mapping[str, ModalitySpec]) -> None:
-    """Raise a ValueError if two modalities read one column: each would tell the other."""
-    reader: dict[str, str] = {}
-    for name, spec in modalities.items():
-        for column in spec.sources:
-            if reader.setdefault(column, name) != name:
-                raise ValueError(
-                    f"schema: column {column!r} is read by the modalities {reader[column]!r} and "
-                    f"{name!r}; leave it in one of them."
-                )
-
-
 @dataclass(frozen=True)
 class Schema:
     """Modalities by name, and the columns that are left out with the reason.
@@ -235,7 +223,6 @@ class Schema:
                     f"schema, modality {name!r}: expected a ModalitySpec, "
                     f"got {type(spec).__name__}."
                 )
-        _refuse_shared_columns(self.modalities)
         object.__setattr__(self, "modalities", dict(self.modalities))
         object.__setattr__(self, "ignored", dict(self.ignored))
 

@@ -107,6 +107,7 @@ def read(
         )
     if schema is None:
         schema = infer_schema(rows.frame, rows.base, rows.origin)
+    _refuse_shared_columns(schema, rows.origin)
     return MultimodalData.build(rows, schema, absent_ok=absent_ok)
 
 
@@ -155,6 +156,18 @@ def _refuse_doubled_header(path: Path, separator: str) -> None:
     with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
         header = next(csv.reader(file, delimiter=separator), [])
     _refuse_doubled([name for name in header if name], path.name)
+
+
+def _refuse_shared_columns(schema: Schema, origin: str) -> None:
+    """Raise a ValueError if two modalities read one column: each would tell the other."""
+    reader: dict[str, str] = {}
+    for name, spec in schema.modalities.items():
+        for column in spec.sources:
+            if reader.setdefault(column, name) != name:
+                raise ValueError(
+                    f"{origin}: by the schema column {column!r} is read by the modalities "
+                    f"{reader[column]!r} and {name!r}; leave it in one of them."
+                )
 
 
 def _refuse_doubled(names: list[str], origin: str) -> None:
