@@ -32,6 +32,7 @@ from polymodal.networks import (
     ConvDecoder,
     ConvEncoder,
     MLPDecoder,
+    MLPEncoder,
     TableEncoder,
     TextContext,
     TextEncoder,
@@ -71,6 +72,20 @@ def names_of(instances: Sequence[object]) -> list[str]:
 
 def linear(latent_dim: int = 2, *, orthogonal: bool = True) -> LinearGaussian:
     return LinearGaussian({"a": 3, "b": 4, "c": 2}, latent_dim, orthogonal=orthogonal)
+
+
+def small_modalities(truth: LinearGaussian, weights: dict[str, float]) -> list[Modality]:
+    """Small networks and a known scale for the modalities of a linear model."""
+    return [
+        Modality(
+            n,
+            MLPEncoder(m.weight.shape[0], (6,)),
+            lambda dim, m=m: MLPDecoder(dim, (m.weight.shape[0],), (6,)),
+            GaussianLikelihood(m.weight.shape[0], 0.8),
+            weights[n],
+        )
+        for n, m in truth.modalities.items()
+    ]
 
 
 @contextmanager

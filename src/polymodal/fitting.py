@@ -33,6 +33,7 @@ from polymodal.tasks.asking import asking
 from polymodal.tasks.filled import Container, container_of
 from polymodal.training.result import TrainResult
 from polymodal.training.source import to_device
+from polymodal.typing import is_whole
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -73,7 +74,7 @@ def checked(parameters: Mapping[str, Any]) -> dict[str, Any]:
         value = found[name]
         if value is None and name in ("private_dim", "epochs", "batch_size"):
             continue
-        if isinstance(value, bool) or not isinstance(value, int) or value < low:
+        if not is_whole(value, low):
             raise ValueError(f"{name} must be a whole number of at least {low}, got {value!r}.")
     share = found["validation_share"]
     if not isinstance(share, int | float) or not 0 <= share < 1:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+import numpy as np
 from torch import Tensor
 
 Batch = Mapping[str, Tensor]
@@ -48,6 +49,13 @@ class Column:
                 f"{'levels >= 1' if self.kind in ('ordinal', 'category') else 'no levels'}, "
                 f"got levels={self.levels}."
             )
+
+
+def is_whole(value: object, least: int = 0) -> bool:
+    """Whether a value is a whole number, numpy's too, of at least ``least``; no truth value is."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        return False
+    return int(value) >= least
 
 
 def rows_present(mask: Tensor) -> Tensor:

@@ -34,6 +34,15 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def files_of(folder: Path, n_rows: int) -> tuple[MultimodalModel, pd.DataFrame]:
+    """A small model and rows without two of its modalities, as m.pm and rows.parquet."""
+    model = MultimodalModel(**tiny()).fit(frame())
+    model.save(folder / "m.pm")
+    rows = frame(n_rows, seed=4)[["v", "w", "n", "c"]]
+    rows.to_parquet(folder / "rows.parquet")
+    return model, rows
+
+
 def run(words: str, capsys: pytest.CaptureFixture[str]) -> dict:
     """The JSON of a command that works; nothing else is on standard output."""
     assert main([*words.split(), "--json"]) == 0
@@ -177,10 +186,7 @@ def test_translate_refuses_a_modality_that_is_not_there(
 def test_translate_writes_draws_that_follow_from_the_seed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    model = MultimodalModel(**tiny()).fit(frame())
-    model.save(tmp_path / "m.pm")
-    rows = frame(6, seed=4)[["v", "w", "n", "c"]]
-    rows.to_parquet(tmp_path / "rows.parquet")
+    model, rows = files_of(tmp_path, 6)
     made = {}
     for seed in (1, 1, 2):
         words = f"translate {tmp_path}/m.pm {tmp_path}/rows.parquet --to caption --draws 3"
@@ -323,10 +329,7 @@ def test_pictures_and_vectors_go_into_files(tmp_path: Path) -> None:
 def test_traverse_writes_pictures_and_a_table(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    model = MultimodalModel(**tiny()).fit(frame())
-    model.save(tmp_path / "m.pm")
-    rows = frame(12, seed=4)[["v", "w", "n", "c"]]
-    rows.to_parquet(tmp_path / "rows.parquet")
+    model, rows = files_of(tmp_path, 12)
     words = f"traverse {tmp_path}/m.pm {tmp_path}/rows.parquet --out {tmp_path}/walk"
     said = run(f"{words} --directions 2 --steps 3", capsys)
     assert said["pictures"] == [str(tmp_path / "walk" / "photo.png")]

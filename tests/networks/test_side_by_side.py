@@ -20,6 +20,8 @@ from polymodal.random import seeded
 from polymodal.recipes import RECIPES
 
 NAMES = ("a", "b", "type")
+# A larger weight of jmvae's alignment makes all of its gradients, and their rounding, larger.
+SETTINGS: dict[str, dict] = {"jmvae": {"gamma": 1.0}}
 FEW = ("mvtcae", "mopoe", "jmvae", "mvae", "mmvae")
 SCORED: list[Callable[[], Likelihood]] = [
     partial(GaussianLikelihood, (6,), scale=1.0),
@@ -131,7 +133,7 @@ def model_of(name: str, likelihood: Callable[[], Likelihood]) -> MultimodalVAE:
             )
             for n, weight in zip(NAMES, (1.0, 2.0, 1.0), strict=True)
         ]
-        model = RECIPES[name].build(modalities, latent_dim=4)
+        model = RECIPES[name].build(modalities, latent_dim=4, **SETTINGS.get(name, {}))
         for parameter in model.parameters():
             parameter.data += 0.1 * torch.randn_like(parameter)
     assert isinstance(model, MultimodalVAE)
@@ -161,8 +163,7 @@ def test_losses_and_gradients_are_those_of_one_call_each(
     assert ran.call_count >= 3  # encoders, heads and decoders
     assert found.keys() == expected.keys()
     for key, value in expected.items():
-        largest = max(1.0, float(value.detach().abs().max()))
-        torch.testing.assert_close(found[key], value, rtol=2e-4, atol=2e-5 * largest)
+        torch.testing.assert_close(found[key], value, rtol=2e-4, atol=2e-5)
 
 
 def test_a_copy_runs_its_own_networks() -> None:

@@ -6,13 +6,11 @@ import math
 
 import pytest
 import torch
-from tests.helpers import linear, noise
+from tests.helpers import linear, noise, small_modalities
 from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
-from polymodal.likelihoods import GaussianLikelihood
-from polymodal.model import Modality, MultimodalVAE
-from polymodal.networks import MLPDecoder, MLPEncoder
+from polymodal.model import MultimodalVAE
 from polymodal.objectives import SplitELBO
 from polymodal.objectives.contrast import info_nce
 from polymodal.objectives.split import _size, alike, split_rows
@@ -28,17 +26,8 @@ WEIGHTS = {"a": 1.0, "b": 0.5, "c": 2.0}
 
 
 def build(agreement: float, beta: float) -> MultimodalVAE:
-    modalities = [
-        Modality(
-            n,
-            MLPEncoder(m.weight.shape[0], (6,)),
-            lambda dim, m=m: MLPDecoder(dim, (m.weight.shape[0],), (6,)),
-            GaussianLikelihood(m.weight.shape[0], 0.8),
-            WEIGHTS[n],
-        )
-        for n, m in TRUTH.modalities.items()
-    ]
     with seeded(4):
+        modalities = small_modalities(TRUTH, WEIGHTS)
         model = RECIPES["polymodal"].build(
             modalities, latent_dim=SHARED, private_dim=PRIVATE, agreement=agreement, beta=beta
         )

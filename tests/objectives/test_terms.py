@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tests.helpers import linear, noise
+from tests.helpers import linear, noise, small_modalities
 from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal, kl_divergence
 
 from polymodal.fusion import MixtureOfExperts, ProductOfExperts
-from polymodal.likelihoods import GaussianLikelihood
-from polymodal.model import Modality, MultimodalVAE
-from polymodal.networks import MLPDecoder, MLPEncoder
+from polymodal.model import MultimodalVAE
 from polymodal.objectives import JointToUnimodal, TotalCorrelation
 from polymodal.objectives.subsampled import draw_proper_subsets
 from polymodal.random import seeded
@@ -23,17 +21,8 @@ WEIGHTS = {"a": 1.0, "b": 0.5, "c": 2.0}
 
 
 def build(name: str, **settings: object) -> MultimodalVAE:
-    modalities = [
-        Modality(
-            n,
-            MLPEncoder(m.weight.shape[0], (6,)),
-            lambda dim, m=m: MLPDecoder(dim, (m.weight.shape[0],), (6,)),
-            GaussianLikelihood(m.weight.shape[0], 0.8),
-            WEIGHTS[n],
-        )
-        for n, m in TRUTH.modalities.items()
-    ]
     with seeded(4):
+        modalities = small_modalities(TRUTH, WEIGHTS)
         model = RECIPES[name].build(modalities, latent_dim=3, **settings)
     return model.double()
 

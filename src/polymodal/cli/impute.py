@@ -65,14 +65,7 @@ def impute(
     Without options a hole gets its expectation, or its likeliest category. Draws keep the doubt:
     each fills all holes of a row together, so relations between columns hold.
     """
-    if draws < 1:
-        raise CommandError(f"--draws must be at least 1, got {draws}.")
-    if refine < 0:
-        raise CommandError(f"--refine must be at least 0 steps, got {refine}.")
-    if interval is not None and not 0 < interval < 1:
-        raise CommandError(f"--interval must lie between 0 and 1, such as 0.9; got {interval}.")
-    if interval is not None and all_draws:
-        raise CommandError("--interval and --all-draws exclude each other; choose one.")
+    check_options(draws, refine, interval, all_draws=all_draws)
     check_model(model)
     check_data(data)
     check_out(out)
@@ -105,6 +98,22 @@ def impute(
     lines = [f"{name}: {count(n, 'hole')} filled" for name, n in holes.items() if n]
     words = "\n".join([*(lines or ["Nothing was missing."]), f"Written to {out}."])
     print_result(said, words, json)
+
+
+def check_options(draws: int, refine: int, interval: float | None, *, all_draws: bool) -> None:
+    """Refuse options that cannot be.
+
+    Raises:
+        CommandError: If one is out of range, or two exclude each other.
+    """
+    if draws < 1:
+        raise CommandError(f"--draws must be at least 1, got {draws}.")
+    if refine < 0:
+        raise CommandError(f"--refine must be at least 0 steps, got {refine}.")
+    if interval is not None and not 0 < interval < 1:
+        raise CommandError(f"--interval must lie between 0 and 1, such as 0.9; got {interval}.")
+    if interval is not None and all_draws:
+        raise CommandError("--interval and --all-draws exclude each other; choose one.")
 
 
 def filled(done: Imputation, schema: Schema, level: float | None) -> pd.DataFrame:

@@ -25,6 +25,7 @@ from polymodal.tasks.log_likelihood import Kind, log_likelihood
 from polymodal.tasks.scores import Scores
 from polymodal.tasks.translate import reconstruct, translate
 from polymodal.tasks.walked import Traversal, walk
+from polymodal.typing import is_whole
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -447,11 +448,11 @@ class MultimodalModel(Learner):
 
     def _seed(self, seed: int | None) -> int:
         chosen = self.seed if seed is None else seed
-        if isinstance(chosen, bool) or not isinstance(chosen, int | np.integer) or chosen < 0:
+        if not is_whole(chosen):
             raise ValueError(f"seed must be a whole number of at least 0, got {chosen!r}.")
         return int(chosen)
 
     @staticmethod
     def _check_positive(name: str, value: int) -> None:
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        if not is_whole(value, 1):
             raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}.")

@@ -132,8 +132,10 @@ def _best_mixture(
             surely = gain.mean() > 2 * gain.std(ddof=1) / np.sqrt(len(gain))
             if surely and gain.mean() > best:
                 best, choice = gain.mean(), (components, kind)
-    fitted = None if choice is None else _mixture(draws, *choice, seed)
-    if choice is None or fitted is None:
+    if choice is None:
+        return None
+    fitted = _mixture(draws, *choice, seed)
+    if fitted is None:
         return None
     weights, loc, covariance = (
         np.asarray(one) for one in (fitted.weights_, fitted.means_, fitted.covariances_)

@@ -31,6 +31,7 @@ from polymodal.model import LatentModel
 from polymodal.tasks.filled import contained
 from polymodal.tasks.generate import embed
 from polymodal.tasks.traverse import means_of
+from polymodal.typing import is_whole
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -163,7 +164,7 @@ def walk(
         Lacking: If the family does not embed.
     """
     model.check_names(names or ())
-    if not _is_whole(steps) or steps < 2 or not 0 < reach < float("inf"):
+    if not is_whole(steps, 2) or not 0 < reach < float("inf"):
         raise ValueError(
             "traverse: steps must be at least 2, a whole number, and reach above 0, got "
             f"{steps} and {reach}."
@@ -214,14 +215,10 @@ def block_of(model: LatentModel, dimension: int) -> str:
     return list(layout.private)[int(layout.owner[dimension - layout.shared])]
 
 
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
-
-
 def _chosen(directions: int | Sequence[int], spread: Tensor, among: Sequence[int]) -> list[int]:
     """The latent numbers to walk along."""
     if isinstance(directions, int | np.integer):
-        if not _is_whole(directions) or directions < 1:
+        if not is_whole(directions, 1):
             raise ValueError(
                 f"traverse: directions must be at least 1, got {directions}; how many is a whole "
                 "number."

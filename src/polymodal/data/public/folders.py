@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from polymodal.typing import is_whole
+
 
 @dataclass(frozen=True)
 class Source:
@@ -48,7 +50,7 @@ def checked_rows(where: str, n: int | None) -> int | None:
     """``n`` if it may stand for a number of rows."""
     if n is None:
         return None
-    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
+    if not is_whole(n, 1):
         raise ValueError(f"{where}: n must be a whole number of at least 1, or None, got {n!r}.")
     return int(n)
 
