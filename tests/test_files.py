@@ -420,3 +420,10 @@ def test_sizes_that_no_weight_has_are_refused_before_a_network_is_made(
 def test_a_folder_is_no_file_to_write(model: MultimodalModel, tmp_path: Path) -> None:
     with pytest.raises(FileError, match="this is a folder; name a file in it"):
         model.save(tmp_path)
+
+
+@pytest.mark.parametrize("path", [None, 5])
+def test_what_is_no_path_is_one_sentence(model: MultimodalModel, path: object) -> None:
+    for name, open_ in (("load", pm.load), ("save", model.save), ("resume", model.resume)):
+        with pytest.raises(TypeError, match=f"{name} takes a path, got {path}"):
+            open_(path)  # type: ignore[arg-type]

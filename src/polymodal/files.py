@@ -25,6 +25,17 @@ class FileError(ValueError):
     """A file that cannot be used; says which file, what is wrong and what to do."""
 
 
+def as_path(task: str, value: object) -> Path:
+    """A path that a caller gave.
+
+    Raises:
+        TypeError: If it is neither a string nor a path.
+    """
+    if not isinstance(value, str | os.PathLike):
+        raise TypeError(f"{task} takes a path, got {value!r}.")
+    return Path(value)
+
+
 @dataclass(frozen=True)
 class FileFormat:
     """One kind of file.

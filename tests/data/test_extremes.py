@@ -27,6 +27,19 @@ def test_the_largest_integers_do_not_turn_over(dtype: str) -> None:
     assert (back.astype(float) / float(most) > 1 - 1e-12).all()
 
 
+@pytest.mark.parametrize("kind", ["number", "positive"])
+@pytest.mark.parametrize("dtype", ["int64", "uint64", "Int64"])
+def test_a_constant_that_no_float_holds_comes_back_whole(dtype: str, kind: str) -> None:
+    constant = 2**60 + 1
+    frame = pd.DataFrame({"x": pd.array([constant] * 3, dtype=dtype), "y": [0.5, 1.5, 2.5]})
+    schema = read(frame).schema.set("x", kind=kind)
+    codec = DataCodec.fit(read(frame, schema))
+    again = DataCodec.from_config(*codec.to_config())
+    back = again.decode("table", again.encode(read(frame, schema)).x["table"] + 0.3)["x"]
+    assert str(back.dtype) == dtype
+    assert back.tolist() == [constant] * 3
+
+
 def test_an_infinite_number_is_told_with_its_file(tmp_path: Path) -> None:
     (tmp_path / "inf.csv").write_text("x,c\n1.0,a\ninf,b\n2.0,a\n")
     with pytest.raises(ValueError, match=r"inf\.csv, column 'x', row 1: the value is infinite"):

@@ -131,8 +131,13 @@ def test_a_label_is_hidden_whole_not_by_cells() -> None:
         ({"share_cells": -0.1}, r"share_cells must be in \[0, 1\]"),
         ({"modalities": ["imgae"]}, "Did you mean 'image'"),
         ({"columns": ["zz"]}, "no column 'zz'"),
+        ({"share_cells": "x"}, r"share_cells must be in \[0, 1\]"),
+        ({"modalities": 0.5}, "modalities must be a list of names, got 0.5"),
+        ({"modalities": "image"}, "modalities must be a list of names, got 'image'"),
+        ({"columns": 3}, "columns must be a list of names, got 3"),
+        ({"seed": -1}, "seed must be a whole number of at least 0, got -1"),
     ],
 )
 def test_wrong_settings_are_one_sentence(options: dict, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises((ValueError, TypeError), match=said):
         some_data().hide(**options)

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from polymodal.data.codec_arrays import ImageCodec, VectorCodec
 from polymodal.data.codec_audio import AudioCodec
+from polymodal.data.codec_column import NOTHING_KNOWN
 from polymodal.data.codec_embedding import EmbeddingCodec
 from polymodal.data.codec_series import SeriesCodec
-from polymodal.data.codec_table import NOTHING_KNOWN, TableCodec
+from polymodal.data.codec_table import TableCodec
 from polymodal.data.codec_tags import TagsCodec
 from polymodal.data.codec_text import TextCodec
 from polymodal.data.dataset import MultimodalData

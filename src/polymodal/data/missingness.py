@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from polymodal.data.cells import emptied
 from polymodal.data.kinds import CELLWISE
 from polymodal.data.names import Raw, nearest
+from polymodal.typing import is_whole
 
 if TYPE_CHECKING:
     from polymodal.data.dataset import MultimodalData
@@ -43,8 +44,13 @@ def hide(
         NaN or None, or 0 under a false ``present`` where the dtype has no room for NaN.
     """
     for name, share in (("share_modalities", share_modalities), ("share_cells", share_cells)):
-        if not 0 <= share <= 1:
-            raise ValueError(f"hide: {name} must be in [0, 1], got {share}.")
+        if not isinstance(share, int | float) or not 0 <= share <= 1:
+            raise ValueError(f"hide: {name} must be in [0, 1], got {share!r}.")
+    for name, names in (("modalities", modalities), ("columns", columns)):
+        if isinstance(names, str) or not isinstance(names, Iterable | None):
+            raise TypeError(f"hide: {name} must be a list of names, got {names!r}.")
+    if not is_whole(seed):
+        raise ValueError(f"hide: seed must be a whole number of at least 0, got {seed!r}.")
     rng = np.random.default_rng(seed)
     before = {name: data.present(name) for name in data.names}
     after = _hide_modalities(before, share_modalities, rng, _chosen(data, modalities))

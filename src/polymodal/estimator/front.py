@@ -15,6 +15,7 @@ from polymodal.distributions.decoding import Decoding
 from polymodal.estimator.learning import Learner
 from polymodal.estimator.stored import write_model
 from polymodal.estimator.written import written
+from polymodal.files import as_path
 from polymodal.fitting import as_data
 from polymodal.tasks.attribute import attribution_frame
 from polymodal.tasks.cluster import cluster
@@ -423,7 +424,7 @@ class MultimodalModel(Learner):
     def save(self, path: str | Path) -> None:
         """Write the model to one file, which ``polymodal.load`` reads. It holds no code."""
         self._check_fitted()
-        write_model(self, Path(path))
+        write_model(self, as_path("save", path))
 
     # -- inside ---------------------------------------------------------------------------------
 

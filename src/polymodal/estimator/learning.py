@@ -10,6 +10,7 @@ from polymodal.data.dataset import MultimodalData
 from polymodal.data.schema import Schema
 from polymodal.data.tensors import Tensors
 from polymodal.estimator.habits import Habits
+from polymodal.files import as_path
 from polymodal.fitting import Prepared, as_data, build_model, checked, end_training, prepare
 from polymodal.model import LatentModel
 from polymodal.tasks.filled import Container
@@ -44,7 +45,8 @@ class Learner(Habits):
 
         Arguments:
             data: Training rows.
-            validation: Rows for early stopping; a share of the training rows when None.
+            validation: Rows for early stopping; a share of the training rows when None. What no
+                training row shows, such as another category, counts as missing in them.
             run_dir: Folder for checkpoints, from which ``resume`` goes on.
 
         Raises:
@@ -56,7 +58,7 @@ class Learner(Habits):
         rows = prepare(as_data(data), validation, share, seed)
         model = self._build(rows)
         if run_dir is not None:
-            rows.write(Path(run_dir), parameters)
+            rows.write(as_path("fit: run_dir", run_dir), parameters)
         return self._train(model, rows, run_dir, resume=False)
 
     def resume(self, path: str | Path) -> Self:
@@ -68,7 +70,7 @@ class Learner(Habits):
         Raises:
             FileError: If there is no run to go on with, or its files are damaged.
         """
-        parameters, rows = Prepared.read(Path(path))
+        parameters, rows = Prepared.read(as_path("resume", path))
         self.set_params(**parameters)
         return self._train(self._build(rows), rows, path, resume=True)
 

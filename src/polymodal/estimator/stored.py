@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from polymodal.data.codec import DataCodec
+from polymodal.files import as_path
 from polymodal.fitting import build_model, checked, checked_container
 from polymodal.model_file import (
     MODEL_FILE,
@@ -56,10 +57,11 @@ def load(path: str | Path, device: str = "cpu") -> MultimodalModel:
 
     Raises:
         FileError: If the file is missing, truncated, damaged, of another kind or newer.
+        TypeError: If ``path`` is no path.
     """
     from polymodal.estimator.front import MultimodalModel
 
-    facts, tensors = MODEL_FILE.read(Path(path))
+    facts, tensors = MODEL_FILE.read(as_path("load", path))
     try:
         parameters = unpack_parameters(facts["parameters"])
         _check_sizes(parameters, tensors)

@@ -17,7 +17,7 @@ from polymodal.objectives.schedules import Schedule
 
 
 def checked_weight(owner: str, name: str, weight: float | Schedule) -> float | Schedule:
-    """A weight, if it is a finite number or a schedule.
+    """A weight, if it is a finite number of at least 0 or a schedule.
 
     Raises:
         ValueError: If it is neither.
@@ -27,11 +27,11 @@ def checked_weight(owner: str, name: str, weight: float | Schedule) -> float | S
     if (
         isinstance(weight, bool)
         or not isinstance(weight, int | float)
-        or not math.isfinite(weight)
+        or not 0 <= weight < math.inf
     ):
         raise ValueError(
-            f"{owner}: {name} must be a finite number or a schedule (step -> number), "
-            f"got {weight!r}."
+            f"{owner}: {name} must be a finite number of at least 0 or a schedule "
+            f"(step -> number), got {weight!r}."
         )
     return weight
 

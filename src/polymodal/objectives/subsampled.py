@@ -26,7 +26,7 @@ from polymodal.model import MultimodalVAE
 from polymodal.objectives.pieces import at_step, checked_weight, stratum_kl, weighted_sum
 from polymodal.objectives.schedules import Schedule
 from polymodal.posteriors.fused import FusedPosterior
-from polymodal.typing import Batch, Present, Terms
+from polymodal.typing import Batch, Present, Terms, is_whole
 
 
 def draw_proper_subsets(on: Tensor, n_subsets: int) -> Tensor:
@@ -122,8 +122,10 @@ class SubsampledELBO(nn.Module):
 
     def __init__(self, subsets: int = 0, beta: float | Schedule = 1.0) -> None:
         super().__init__()
-        if subsets < 0:
-            raise ValueError(f"SubsampledELBO: subsets must be at least 0, got {subsets}.")
+        if not is_whole(subsets):
+            raise ValueError(
+                f"SubsampledELBO: subsets must be a whole number of at least 0, got {subsets!r}."
+            )
         self.subsets = subsets
         self.beta = checked_weight("SubsampledELBO", "beta", beta)
 

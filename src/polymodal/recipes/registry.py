@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from polymodal.model import LatentModel, Modality
+from polymodal.typing import is_whole
 
 RecipeFunction = Callable[..., LatentModel]
 
@@ -59,7 +63,7 @@ class Recipe:
         """Make the model.
 
         Raises:
-            ValueError: If a setting is unknown to the recipe.
+            ValueError: If a setting is unknown to the recipe, or of another type than its default.
         """
         for name in settings:
             if name not in self.settings:
@@ -67,7 +71,26 @@ class Recipe:
                     f"recipe {self.name!r} has no setting {name!r}."
                     f"{nearest(name, self.settings)} It knows: {', '.join(self.settings)}."
                 )
+            wanted = _wanted(self.settings[name], settings[name])
+            if wanted:
+                raise ValueError(
+                    f"recipe {self.name!r}: {name} must be {wanted}, got {settings[name]!r}."
+                )
         return self.function(list(modalities), **settings)
+
+
+def _wanted(default: object, value: object) -> str:
+    """What a setting must be, where a value is not of its default's type; else nothing."""
+    if isinstance(default, bool):
+        return "" if isinstance(value, bool) else "True or False"
+    if isinstance(default, int):
+        return "" if is_whole(value) else "a whole number of at least 0"
+    if isinstance(default, float) and not callable(value):  # a schedule, where the part takes one
+        number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+        return "" if number and math.isfinite(value) else "a finite number"  # pyright: ignore[reportArgumentType]
+    if isinstance(default, str):
+        return "" if isinstance(value, str) else "a word"
+    return ""
 
 
 RECIPES: dict[str, Recipe] = {}
