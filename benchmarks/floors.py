@@ -93,8 +93,9 @@ def bare(calls: list[Call]) -> Tensor:
 def products(model: LatentModel, rows: int) -> Callable[[], Tensor] | None:
     """The bare products with an energy's matrix of one step; None for a model without one.
 
-    They are those of every sweep and block, for the chains of the posterior and of the prior, and
-    the natural parameters of all draws, with the matrix's gradient.
+    They are those of every sweep and block, for the mean field of the rows and the chains of the
+    posterior and of the prior, and the natural parameters of all draws, with the gradient of the
+    matrix.
 
     Arguments:
         model: The model.
@@ -107,14 +108,15 @@ def products(model: LatentModel, rows: int) -> Callable[[], Tensor] | None:
     chains = (objective.samples * rows, len(model.chains.before))
     others = (n_modalities - 1) * size
     block = torch.randn(size, others)
-    states = [torch.randn(others, n) for n in chains]
+    states = [(torch.randn(others, n), model.sweeps) for n in chains]
+    states.append((torch.randn(others, rows), model.field_sweeps))
     draws = [torch.randn(n, others + size) for n in chains]
     matrix = torch.randn(others + size, others + size, requires_grad=True)
 
     def run() -> Tensor:
         with torch.no_grad():
-            for _ in range(model.sweeps * n_modalities):
-                for state in states:
+            for state, sweeps in states:
+                for _ in range(sweeps * n_modalities):
                     torch.mm(block, state)
         matrix.grad = None
         return sum(((drawn @ matrix).sum() for drawn in draws), torch.zeros(()))

@@ -9,12 +9,13 @@ from torch import Tensor, nn
 from polymodal.likelihoods import GaussianLikelihood
 from polymodal.model import Modality
 from polymodal.models.covariance import CovarianceELBO, Estimator
-from polymodal.models.interaction import gibbs, interact, start, statistics
+from polymodal.models.gibbs import gibbs, posterior_draws
+from polymodal.models.interaction import interact, statistics
 from polymodal.models.poise import POISE
 from polymodal.random import seeded
 from polymodal.testing.linear import AsTheyAre
 
-BETA, ROWS, BATCHES, CHAINS = 0.7, 400, 20, 4000
+BETA, ROWS, BATCHES, CHAINS, SWEEPS = 0.7, 400, 20, 4000, 30
 LINE = torch.linspace(-9, 9, 361, dtype=torch.float64)
 X = {"a": torch.tensor([[0.7, -0.4]]).double(), "b": torch.tensor([[1.1]]).double()}
 EVIDENCE = {
@@ -37,7 +38,7 @@ def build(estimator: Estimator, samples: int = 3) -> POISE:
             ],
             1,
             CovarianceELBO(BETA, samples, estimator),
-            sweeps=30,
+            sweeps=SWEEPS,
             n_chains=8,
         ).double()
         with torch.no_grad():
@@ -88,9 +89,9 @@ def estimates(model: POISE, case: str) -> dict[str, Tensor]:
             evidence = EVIDENCE[case].expand(ROWS, -1, -1).clone().requires_grad_()
             matrix = model.interaction()
             still, held = evidence.detach(), matrix.detach()
-            z = gibbs(held, still, start(still, (objective.samples, ROWS)), model.sweeps)
+            z = posterior_draws(held, still, (objective.samples,), 3, SWEEPS)
             nothing = torch.zeros(2, 2, dtype=torch.float64)
-            prior = gibbs(held, nothing, start(nothing, (CHAINS,)), model.sweeps)
+            prior = gibbs(held, nothing, torch.randn(CHAINS, 2, 1).double(), SWEEPS)
             terms = objective.at(model, x, present, 0, (evidence, matrix), z, statistics(prior))
             terms.loss.mean().backward()
             for name, value in collect(model, evidence).items():
@@ -128,7 +129,7 @@ def test_without_interaction_the_gradient_is_that_of_a_vae() -> None:
     evidence = EVIDENCE["both"].clone().requires_grad_()
     matrix = torch.zeros(4, 4, dtype=torch.float64)
     with seeded(0):
-        z = start(evidence.detach(), (3, 1))
+        z = posterior_draws(matrix, evidence.detach(), (3,), 1, 1)
     told = statistics(torch.zeros(5, 2, 1, dtype=torch.float64))
     on = {name: torch.ones(1, dtype=torch.bool) for name in X}
     model.objective.at(model, X, on, 0, (evidence, matrix), z, told).loss.sum().backward()

@@ -9,14 +9,13 @@ import torch
 from torch import Tensor
 
 from polymodal.models.chains import PersistentChains
+from polymodal.models.gibbs import gibbs, mean_field, posterior_draws
 from polymodal.models.interaction import (
     BOUND,
     Interaction,
-    gibbs,
     interact,
     moments,
     natural,
-    start,
     statistics,
 )
 from polymodal.models.poise import EnergyDistribution
@@ -87,7 +86,7 @@ def test_without_interaction_the_posterior_is_that_of_independent_vaes() -> None
     q = EnergyDistribution(matrix, BOTH, 2)
     torch.testing.assert_close(q.mean, exact, rtol=0, atol=1e-15)
     with seeded(0):
-        first = start(BOTH, (1000,))
+        first = posterior_draws(matrix, BOTH, (1000,), 1, 0)
     assert bool(((first.mean(0)[:, 0] - exact).abs() < 4 / math.sqrt(1000)).all())
 
 
@@ -162,3 +161,45 @@ def test_a_step_that_is_computed_again_begins_from_the_same_chains() -> None:
     copy = PersistentChains(torch.ones(3, 2))
     copy.load_state_dict(chains.state_dict())
     assert torch.equal(copy.advance(9, lambda z: z + 1), torch.full((3, 2), 3.0))
+
+
+def lower_bound(matrix: Tensor, evidence: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+    """E[log of the unnormalised density] and the entropy of a product of Gaussians."""
+    told = torch.cat([mean, mean.square() + variance], -1)
+    spread = 0.5 * variance.log() - 0.5 * (mean.square() + variance)
+    return (evidence * told).sum() + interact(matrix, told, told) + spread.sum()
+
+
+def test_every_sweep_of_the_mean_field_raises_its_bound_to_a_fixed_point() -> None:
+    matrix = strong(4, 3, 0.3, seed=6)().detach()
+    with seeded(7):
+        evidence = torch.randn(4, 6, dtype=torch.float64)
+    evidence[:, 3:] = -evidence[:, 3:].abs()
+    evidence[2] = 0  # a modality that is absent
+    found = [mean_field(matrix, evidence, n) for n in (1, 2, 3, 6, 60)]
+    bounds = torch.stack([lower_bound(matrix, evidence, *one) for one in found])
+    assert bool((bounds.diff() > 0).all())
+    mean, variance = (one.requires_grad_() for one in found[-1])
+    lower_bound(matrix, evidence, mean, variance).backward()
+    for one in (mean, variance):
+        assert one.grad is not None
+        assert float(one.grad.abs().max()) < 1e-8
+
+
+def test_rows_have_their_own_evidence_whatever_the_number_of_draws() -> None:
+    """Draws of many rows at once are those of each row alone, in the limit of sharp evidence."""
+    matrix = strong(3, 2, 0.1)().detach()
+    with seeded(1):
+        where = 5 * torch.randn(6, 3, 2, dtype=torch.float64)
+        evidence = torch.cat([1e8 * where, torch.full_like(where, -0.5e8)], -1)
+        z = posterior_draws(matrix, evidence, (4, 2), 1, 2)
+    assert z.shape == (4, 2, 6, 3, 2)
+    torch.testing.assert_close(z, where.expand_as(z), atol=2e-3, rtol=0)
+
+
+def test_the_mean_field_is_nearer_than_no_interaction() -> None:
+    matrix = strong(2, 1, 0.6, seed=3)().detach()
+    exact, _ = expectations(matrix, BOTH)
+    mean, _ = mean_field(matrix, BOTH, 5)
+    apart, _ = moments(BOTH)
+    assert (mean.flatten() - exact[:2]).norm() < 0.5 * (apart.flatten() - exact[:2]).norm()

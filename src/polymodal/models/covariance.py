@@ -30,12 +30,14 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
-from polymodal.models.interaction import gibbs, interact, moments, start, statistics
+from polymodal.models.gibbs import posterior_draws
+from polymodal.models.interaction import interact, moments, statistics
 from polymodal.models.poise import POISE
 from polymodal.objectives.pieces import (
     at_step,
@@ -78,8 +80,7 @@ class CovarianceELBO(nn.Module):
         """The surrogate of each row in nats."""
         evidence, matrix = model.evidence(x, present), model.interaction()
         still, held = evidence.detach(), matrix.detach()
-        z = start(still, (self.samples, len(still)))
-        z = gibbs(held, still, z, model.sweeps)  # (K, B, M, d)
+        z = posterior_draws(held, still, (self.samples,), model.field_sweeps, model.sweeps)
         fantasies = statistics(model.fantasies(held, step))  # (C, M, 2 d)
         return self.at(model, x, present, step, (evidence, matrix), z, fantasies)
 
@@ -106,26 +107,26 @@ class CovarianceELBO(nn.Module):
         """
         evidence, matrix = parameters
         beta, told = at_step(self.beta, step), statistics(z)
-        pull = (told.flatten(-2) @ matrix).reshape(told.shape)
-        moved, expected = z, told
+        # Each pair stands in the conditionals of two blocks: each has half of the gradient.
+        half = 0.5 * (matrix + matrix.detach())
+        natural = evidence + (told.flatten(-2) @ half).reshape(told.shape)
+        moved, expected = z, told.chunk(2, -1)
         if self.estimator == "conditional":
-            moved, expected = _conditional(evidence, pull, z)
+            moved, expected = _conditional(natural, z)
         log_p = model.log_likelihoods(moved.flatten(-2), x, present)
         weighted = weighted_sum(model, log_p)  # (K, B)
         still = evidence.detach()
-        price = (still * expected).sum((-2, -1))
+        price = _meet(still.chunk(2, -1), expected)
         with torch.no_grad():
-            gain = weighted - beta * (still * told).sum((-2, -1))
+            gain = weighted - beta * _meet((still,), (told,))
             centred = (gain - gain.mean(0)) / (self.samples - 1)
-        fixed = expected.detach()
-        pairs = 0.5 * (pull * fixed).sum((-2, -1))  # as `interact` has it: G is symmetric
-        score = (evidence * fixed).sum((-2, -1)) + pairs
+        fixed = [one.detach() for one in expected]
+        # The pairs' part of the divergence, and the score, are one sum; what the first has not of
+        # the evidence is taken off again.
+        both = (-(centred + beta / self.samples) * _meet(natural.chunk(2, -1), fixed)).sum(0)
+        rest = _meet(evidence.chunk(2, -1), [one.mean(0) for one in fixed])
         model_phase = interact(matrix, fantasies, fantasies).mean()
-        surrogate = (
-            (beta * price - weighted - beta * pairs).mean(0)
-            + beta * model_phase
-            - (centred * score).sum(0)
-        )
+        surrogate = (beta * price - weighted).mean(0) + both + beta * (rest + model_phase)
         with torch.no_grad():
             gap = price.mean(0) - (still * fantasies.mean(0)).sum((-2, -1))
             value = beta * gap - weighted.mean(0)
@@ -134,16 +135,20 @@ class CovarianceELBO(nn.Module):
         return Terms(surrogate - surrogate.detach() + value, parts)
 
 
-def _conditional(evidence: Tensor, pull: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
-    """The draws as functions of their conditionals, and T's expectations under these.
-
-    ``pull`` is what the other blocks add to a block's natural parameters, ``(K, B, M, 2 d)``.
+def _conditional(natural: Tensor, z: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """The draws as functions of their conditionals, and T's expectations under these, in halves.
 
     The noise of a block is what the block differs from its conditional mean by: in a draw of q it
     is standard and independent of the other blocks.
     """
-    # Each pair stands in the conditionals of two blocks: each has half of the gradient.
-    mean, precision = moments(evidence + 0.5 * (pull + pull.detach()))
-    noise = ((z - mean) * precision.sqrt()).detach()
-    moved = mean + noise * precision.rsqrt()
-    return moved, torch.cat([mean, mean.square() + 1 / precision], -1)
+    mean, precision = moments(natural)
+    root = precision.rsqrt()
+    noise = ((z - mean) / root).detach()
+    moved = torch.addcmul(mean, noise, root)
+    return moved, (mean, torch.addcmul(root.square(), mean, mean))
+
+
+def _meet(one: Sequence[Tensor], other: Sequence[Tensor]) -> Tensor:
+    """The inner product over blocks and statistics, ``(..., M, d)`` each -> ``(...)``."""
+    parts = [(a * b).sum((-2, -1)) for a, b in zip(one, other, strict=True)]
+    return sum(parts[1:], parts[0])

@@ -1,4 +1,4 @@
-r"""An energy over one latent vector a modality, and the block-Gibbs chain that draws from it.
+r"""An energy over one latent vector a modality.
 
 .. math:: \log q(z_1..z_M) = -\tfrac12 \sum_m |z_m|^2 + \sum_m \nu_m^\top T(z_m)
           + \sum_{m<n} T(z_m)^\top G_{mn} T(z_n) - \log Z, \qquad T(z) = (z, z^2)
@@ -34,7 +34,7 @@ from torch import Tensor, nn
 
 BOUND = 0.99
 """The c above."""
-_LEAST_PRECISION = (1 - BOUND**2) / 2
+LEAST_PRECISION = (1 - BOUND**2) / 2
 _START = 0.1  # what a number's precision gains at the start when the others have variance one
 _SPREAD = 0.05
 _RATE = 5.0  # how many times faster than a bare parameter the blocks move: they lag behind else
@@ -49,7 +49,7 @@ def moments(natural: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and precision of the conditionals, ``(..., 2 d) -> (..., d)`` each."""
     first, second = natural.chunk(2, -1)
     # The bound holds in exact arithmetic; sums of large numbers round.
-    precision = (1 - 2 * second).clamp(min=_LEAST_PRECISION)
+    precision = (1 - 2 * second).clamp(min=LEAST_PRECISION)
     return first / precision, precision
 
 
@@ -114,71 +114,3 @@ def interact(matrix: Tensor, one: Tensor, other: Tensor) -> Tensor:
     With two different arguments it is the mean of the two ways to take one from each.
     """
     return 0.5 * ((one.flatten(-2) @ matrix) * other.flatten(-2)).sum(-1)
-
-
-@torch.no_grad()
-def gibbs(matrix: Tensor, evidence: Tensor, z: Tensor, sweeps: int) -> Tensor:
-    """Draw every block in turn given the others, ``sweeps`` times.
-
-    Arguments:
-        matrix: All blocks of G, ``(2 M d, 2 M d)``; no block meets itself.
-        evidence: nu, broadcastable to ``(..., M, 2 d)``.
-        z: The states of the chains, ``(..., M, d)``.
-        sweeps: How many times.
-
-    Returns:
-        The new states, ``(..., M, d)``.
-    """
-    (n_modalities, dim), n_chains = z.shape[-2:], z[..., 0, 0].numel()
-    others, size = n_modalities - 1, 2 * dim
-    pulls, base = _sweep(matrix, evidence.expand(*z.shape[:-1], size))
-    # Chains lie along the last axis, so that a block is one piece of memory. The ring holds the
-    # blocks 0..M-1 0..M-2: what block m meets is the M - 1 blocks after it.
-    told = statistics(z).reshape(n_chains, n_modalities, size).permute(1, 2, 0)
-    ring = torch.cat([told, told[:others]]).contiguous()
-    noise = ring.new_empty(n_modalities, dim, n_chains)
-    natural, drawn = ring.new_empty(size, n_chains), ring.new_empty(dim, n_chains)
-    first, root = natural.split(dim)
-    for _ in range(sweeps):
-        noise.normal_()
-        for m in range(n_modalities):
-            if others:
-                met = ring[m + 1 : m + n_modalities].view(-1, n_chains)
-                torch.addmm(base[m], pulls[m], met, out=natural)
-            else:
-                natural.copy_(base[m])
-            root.clamp_(min=_LEAST_PRECISION).rsqrt_()
-            torch.addcmul(noise[m], first, root, out=drawn)
-            torch.mul(drawn, root, out=ring[m, :dim])
-            torch.square(ring[m, :dim], out=ring[m, dim:])
-            if m < others:
-                ring[m + n_modalities].copy_(ring[m])
-    return ring[:n_modalities, :dim].permute(2, 0, 1).reshape(z.shape)
-
-
-def _sweep(matrix: Tensor, evidence: Tensor) -> tuple[Tensor, Tensor]:
-    """What a block's mean times precision, and its precision, are of T of the blocks after it.
-
-    Returns:
-        Factors ``(M, 2 d, (M - 1) 2 d)`` and constants ``(M, 2 d, C)`` of all C chains.
-    """
-    n_modalities, size = evidence.shape[-2:]
-    sign = torch.ones(2, size // 2, dtype=matrix.dtype, device=matrix.device)
-    sign[1] = -2
-    sign = sign.flatten()
-    block = torch.arange(n_modalities, device=matrix.device).unsqueeze(1)
-    after = (block + torch.arange(1, n_modalities, device=matrix.device)) % n_modalities
-    blocks = matrix.reshape(n_modalities, size, n_modalities, size).permute(2, 0, 3, 1)
-    factors = blocks[block, after].transpose(1, 2).flatten(2) * sign.unsqueeze(-1)
-    constants = evidence.reshape(-1, n_modalities, size) * sign
-    constants[..., size // 2 :] += 1
-    return factors, constants.permute(1, 2, 0).contiguous()
-
-
-@torch.no_grad()
-def start(evidence: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Draws as if the modalities did not interact, ``(*shape, M, d)``."""
-    mean, precision = moments(evidence)
-    full = (*shape, *mean.shape[-2:])
-    noise = torch.randn(full, dtype=mean.dtype, device=mean.device)
-    return mean + noise * precision.rsqrt()

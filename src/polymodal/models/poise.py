@@ -5,7 +5,8 @@ r"""POISE-VAE: a latent vector a modality, tied by an energy instead of by fusio
 
 A modality that is absent says nothing: its :math:`\nu` is 0, and its latent vector follows those
 of the others. Modality m is decoded from :math:`z_m` alone. Posterior and prior are known up to
-their normalisers and drawn by block-Gibbs chains; neither has a density.
+their normalisers and drawn by block-Gibbs chains, those of the posterior from the mean field of
+the row, those of the prior from persistent chains; neither has a density.
 """
 
 from __future__ import annotations
@@ -23,14 +24,8 @@ from polymodal.distributions.observed import Observed
 from polymodal.likelihoods.base import Likelihood
 from polymodal.model import LatentModel, Modality
 from polymodal.models.chains import PersistentChains
-from polymodal.models.interaction import (
-    Interaction,
-    gibbs,
-    moments,
-    natural,
-    start,
-    statistics,
-)
+from polymodal.models.gibbs import gibbs, posterior_draws
+from polymodal.models.interaction import Interaction, moments, natural, statistics
 from polymodal.posteriors.features import encode_all
 from polymodal.typing import Batch, Present, Terms
 
@@ -43,13 +38,17 @@ class EnergyDistribution(Implicit):
     Arguments:
         matrix: All blocks of G, ``(2 M d, 2 M d)``.
         evidence: nu, ``(B, M, 2 d)``; ``(M, 2 d)`` for the prior.
-        sweeps: Sweeps of each chain.
+        sweeps: Sweeps of each chain, and of the mean field before them.
+        chains: States ``(C, M, d)`` from which draws begin at random, as the prior's do: one mean
+            field would begin them all in the same place. None for the mean field of each row.
     """
 
-    def __init__(self, matrix: Tensor, evidence: Tensor, sweeps: int) -> None:
+    def __init__(
+        self, matrix: Tensor, evidence: Tensor, sweeps: int, chains: Tensor | None = None
+    ) -> None:
         size = evidence.shape[-2] * evidence.shape[-1] // 2
         super().__init__(evidence.shape[:-2], size)
-        self.matrix, self.evidence, self.sweeps = matrix, evidence, sweeps
+        self.matrix, self.evidence, self.sweeps, self.chains = matrix, evidence, sweeps, chains
 
     def sample(self, sample_shape: torch.Size | tuple[int, ...] = ()) -> Tensor:
         """Independent draws, ``(*sample_shape, B, M d)``."""
@@ -68,8 +67,10 @@ class EnergyDistribution(Implicit):
         return self._mean
 
     def _states(self, shape: tuple[int, ...]) -> Tensor:
-        begun = start(self.evidence, (*shape, *self.batch_shape))
-        return gibbs(self.matrix, self.evidence, begun, self.sweeps)
+        if self.chains is None:
+            return posterior_draws(self.matrix, self.evidence, shape, self.sweeps, self.sweeps)
+        chosen = torch.randint(len(self.chains), shape, device=self.chains.device)
+        return gibbs(self.matrix, self.evidence, self.chains[chosen], self.sweeps)
 
 
 class EvidenceHead(nn.Module):
@@ -102,7 +103,9 @@ class POISE(LatentModel):
         modalities: The modalities.
         dim: Size d of each latent vector.
         objective: Model + batch -> Terms.
-        sweeps: Gibbs sweeps of each chain that is drawn for an answer or a step.
+        field_sweeps: Sweeps of the mean field where the chains of a training step begin.
+        sweeps: Gibbs sweeps of these chains, and a step of the persistent ones.
+        answer_sweeps: Sweeps of both for an answer.
         n_chains: Persistent chains of the prior.
     """
 
@@ -116,7 +119,9 @@ class POISE(LatentModel):
         dim: int,
         objective: nn.Module,
         *,
-        sweeps: int = 15,
+        field_sweeps: int = 3,
+        sweeps: int = 1,
+        answer_sweeps: int = 15,
         n_chains: int = 128,
     ) -> None:
         super().__init__()
@@ -125,10 +130,13 @@ class POISE(LatentModel):
             raise ValueError(
                 f"a model needs modalities, each with a name of its own, got {self.names}."
             )
-        for what, value in (("latent_dim", dim), ("sweeps", sweeps), ("chains", n_chains)):
+        given = {"latent_dim": dim, "field_sweeps": field_sweeps, "sweeps": sweeps}
+        given |= {"answer_sweeps": answer_sweeps, "chains": n_chains}
+        for what, value in given.items():
             if value < 1:
                 raise ValueError(f"poise: {what} must be at least 1, got {value}.")
-        self.dim, self.sweeps, self.objective = dim, sweeps, objective
+        self.dim, self.objective = dim, objective
+        self.field_sweeps, self.sweeps, self.answer_sweeps = field_sweeps, sweeps, answer_sweeps
         self.encoders = nn.ModuleList(m.encoder for m in modalities)
         self.heads = nn.ModuleList(
             EvidenceHead(int(m.encoder.out_features), dim)  # pyright: ignore[reportArgumentType]
@@ -154,13 +162,16 @@ class POISE(LatentModel):
 
     def posterior(self, x: Batch, present: Present) -> EnergyDistribution:  # pyright: ignore[reportIncompatibleMethodOverride,reportIncompatibleVariableOverride]
         """q(z | what is present), batch shape ``(B,)``."""
-        return EnergyDistribution(self.interaction(), self.evidence(x, present), self.sweeps)
+        return EnergyDistribution(
+            self.interaction(), self.evidence(x, present), self.answer_sweeps
+        )
 
     def prior(self) -> EnergyDistribution:  # pyright: ignore[reportIncompatibleMethodOverride,reportIncompatibleVariableOverride]
-        """p(z), whose chains begin at N(0, I)."""
+        """p(z), whose chains go on from the persistent ones."""
         matrix = self.interaction()
         nothing = matrix.new_zeros(len(self.names), 2 * self.dim)
-        return EnergyDistribution(matrix, nothing, self.sweeps)
+        chains = self.chains.after.unflatten(-1, (len(self.names), self.dim))
+        return EnergyDistribution(matrix, nothing, self.answer_sweeps, chains)
 
     def likelihood(self, name: str) -> Likelihood:
         """The likelihood of a modality."""
@@ -175,10 +186,10 @@ class POISE(LatentModel):
         names = tuple(names)
         self.check_names(names)
         decoded = {}
+        every = z.unflatten(-1, (-1, self.dim)).unbind(-2)
         for name in names:
             m = self._index[name]
-            own = z[..., m * self.dim : (m + 1) * self.dim]
-            out = self.decoders[m](own.reshape(-1, self.dim))
+            out = self.decoders[m](every[m].reshape(-1, self.dim))
             decoded[name] = self.likelihood(name)(out.reshape(*z.shape[:-1], *out.shape[1:]))
         return decoded
 

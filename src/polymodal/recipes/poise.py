@@ -28,7 +28,9 @@ from polymodal.recipes.registry import recipe
         "from N(0, I); here it is the one from the energy prior, as the ELBO has it.",
         "By default the covariance is taken conditionally on the other blocks, which has the same "
         "expectation and less noise; estimator='covariance' is the released one.",
-        "The prior's chains are persistent over the steps of training.",
+        "The prior's chains are persistent over the steps of training. Those of the posterior "
+        "begin at the mean field of their row, so that one sweep does what 15 from nothing (the "
+        "release) do; answers have answer_sweeps of both.",
         "There is no log-likelihood; the loss that is shown bounds the negative ELBO from above.",
     ),
 )
@@ -38,10 +40,20 @@ def poise(
     latent_dim: int = 32,
     beta: float | Schedule = 1.0,
     samples: int = 4,
-    sweeps: int = 15,
+    field_sweeps: int = 3,
+    sweeps: int = 1,
+    answer_sweeps: int = 15,
     chains: int = 128,
     estimator: Estimator = "conditional",
 ) -> POISE:
     """A latent vector a modality under an energy; posterior and prior drawn by Gibbs."""
     objective = CovarianceELBO(beta, samples, estimator)
-    return POISE(modalities, latent_dim, objective, sweeps=sweeps, n_chains=chains)
+    return POISE(
+        modalities,
+        latent_dim,
+        objective,
+        field_sweeps=field_sweeps,
+        sweeps=sweeps,
+        answer_sweeps=answer_sweeps,
+        n_chains=chains,
+    )

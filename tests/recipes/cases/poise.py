@@ -5,7 +5,9 @@ OTHER: dict = {
     "latent_dim": 5,
     "beta": 0.25,
     "samples": 3,
+    "field_sweeps": 2,
     "sweeps": 2,
+    "answer_sweeps": 2,
     "chains": 3,
     "estimator": "covariance",
 }
