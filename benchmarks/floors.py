@@ -108,7 +108,8 @@ def products(model: LatentModel, rows: int) -> Callable[[], Tensor] | None:
     chains = (objective.samples * rows, len(model.chains.before))
     others = (n_modalities - 1) * size
     block = torch.randn(size, others)
-    states = [(torch.randn(others, n), model.sweeps) for n in chains]
+    swept = (model.sweeps, model.prior_sweeps)
+    states = [(torch.randn(others, n), k) for n, k in zip(chains, swept, strict=True)]
     states.append((torch.randn(others, rows), model.field_sweeps))
     draws = [torch.randn(n, others + size) for n in chains]
     matrix = torch.randn(others + size, others + size, requires_grad=True)

@@ -104,8 +104,9 @@ class POISE(LatentModel):
         dim: Size d of each latent vector.
         objective: Model + batch -> Terms.
         field_sweeps: Sweeps of the mean field where the chains of a training step begin.
-        sweeps: Gibbs sweeps of these chains, and a step of the persistent ones.
-        answer_sweeps: Sweeps of both for an answer.
+        sweeps: Gibbs sweeps of these chains.
+        prior_sweeps: Gibbs sweeps of the persistent chains in a step; with 1 they stay behind.
+        answer_sweeps: Sweeps of mean field and Gibbs for an answer.
         n_chains: Persistent chains of the prior.
     """
 
@@ -121,6 +122,7 @@ class POISE(LatentModel):
         *,
         field_sweeps: int = 3,
         sweeps: int = 1,
+        prior_sweeps: int = 5,
         answer_sweeps: int = 15,
         n_chains: int = 128,
     ) -> None:
@@ -131,12 +133,14 @@ class POISE(LatentModel):
                 f"a model needs modalities, each with a name of its own, got {self.names}."
             )
         given = {"latent_dim": dim, "field_sweeps": field_sweeps, "sweeps": sweeps}
-        given |= {"answer_sweeps": answer_sweeps, "chains": n_chains}
+        given |= {"prior_sweeps": prior_sweeps, "answer_sweeps": answer_sweeps}
+        given["chains"] = n_chains
         for what, value in given.items():
             if value < 1:
                 raise ValueError(f"poise: {what} must be at least 1, got {value}.")
         self.dim, self.objective = dim, objective
-        self.field_sweeps, self.sweeps, self.answer_sweeps = field_sweeps, sweeps, answer_sweeps
+        self.field_sweeps, self.sweeps = field_sweeps, sweeps
+        self.prior_sweeps, self.answer_sweeps = prior_sweeps, answer_sweeps
         self.encoders = nn.ModuleList(m.encoder for m in modalities)
         self.heads = nn.ModuleList(
             EvidenceHead(int(m.encoder.out_features), dim)  # pyright: ignore[reportArgumentType]
@@ -199,7 +203,7 @@ class POISE(LatentModel):
         nothing = matrix.new_zeros(len(self.names), 2 * self.dim)
 
         def move(state: Tensor) -> Tensor:
-            return gibbs(matrix, nothing, state.reshape(shape), self.sweeps).flatten(-2)
+            return gibbs(matrix, nothing, state.reshape(shape), self.prior_sweeps).flatten(-2)
 
         return self.chains.advance(step, move).reshape(shape)
 

@@ -42,6 +42,7 @@ def poise(
     samples: int = 4,
     field_sweeps: int = 3,
     sweeps: int = 1,
+    prior_sweeps: int = 5,
     answer_sweeps: int = 15,
     chains: int = 128,
     estimator: Estimator = "conditional",
@@ -54,6 +55,7 @@ def poise(
         objective,
         field_sweeps=field_sweeps,
         sweeps=sweeps,
+        prior_sweeps=prior_sweeps,
         answer_sweeps=answer_sweeps,
         n_chains=chains,
     )

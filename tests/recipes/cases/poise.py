@@ -7,6 +7,7 @@ OTHER: dict = {
     "samples": 3,
     "field_sweeps": 2,
     "sweeps": 2,
+    "prior_sweeps": 2,
     "answer_sweeps": 2,
     "chains": 3,
     "estimator": "covariance",
