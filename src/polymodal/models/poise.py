@@ -122,7 +122,7 @@ class POISE(LatentModel):
         *,
         field_sweeps: int = 3,
         sweeps: int = 1,
-        prior_sweeps: int = 5,
+        prior_sweeps: int = 3,
         answer_sweeps: int = 15,
         n_chains: int = 128,
     ) -> None:

@@ -42,7 +42,7 @@ def poise(
     samples: int = 4,
     field_sweeps: int = 3,
     sweeps: int = 1,
-    prior_sweeps: int = 5,
+    prior_sweeps: int = 3,
     answer_sweeps: int = 15,
     chains: int = 128,
     estimator: Estimator = "conditional",
