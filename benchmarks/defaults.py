@@ -56,7 +56,7 @@ def digits(recipe: str, **parameters: object) -> dict[str, float]:
 
     told = model.translate(rows[["image"]], to="label")
     return {
-        "image -> label": float((np.asarray(told["label"]).astype(int) == truth).mean()),
+        "image -> label": float((told.astype(int) == truth).mean()),
         "label -> image, drawn": judged(one_draw(model, rows)),
         "label -> image, point": judged(model.translate(rows[["label"]], to="image")),
         "epochs": len(model.result_.history),

@@ -179,7 +179,7 @@ def breast(args: argparse.Namespace) -> None:
     train, judged = known.split(0.25, seed=args.seed)
     model = fitted(train, 200, args, latent_dim=8)
     show(model, judged)
-    said = np.asarray(model.translate(test[["mrna", "mirna"]], to="subtype")["subtype"])
+    said = np.asarray(model.translate(test[["mrna", "mirna"]], to="subtype"))
     truth = held["label"][held["test"]]
     seen = [np.concatenate([d.values(n) for n in ("mrna", "mirna")], 1) for d in (train, test)]
     scale = seen[0].mean(0), seen[0].std(0) + 1e-9

@@ -406,12 +406,13 @@ def test_a_file_keeps_the_defaults_that_it_was_fitted_with(
     assert anew.embed(rows).shape[1] != fitted.embed(rows).shape[1]
 
 
+@pytest.mark.parametrize("part", ["parameters", "defaults"])
 @pytest.mark.parametrize("name", ["latent_dim", "private_dim"])
 def test_sizes_that_no_weight_has_are_refused_before_a_network_is_made(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     facts, held = MODEL_FILE.read(FILE)
-    facts["parameters"][name] = 10**12
+    facts.setdefault(part, {})[name] = 10**12
     MODEL_FILE.write(tmp_path / "huge.pm", facts, held)
     monkeypatch.setattr("polymodal.estimator.stored.build_model", None)  # nothing may be built
     assert f"{name} is 1000000000000" in refused(tmp_path / "huge.pm", pm.load)

@@ -97,7 +97,8 @@ class FileFormat:
         if path.is_dir():
             raise self.error(f"{path}: this is a folder; expected a {self.name} file.")
         if not path.is_file():
-            raise self.error(f"{path}: there is no such file.")
+            what = "this is not a regular file" if path.exists() else "there is no such file"
+            raise self.error(f"{path}: {what}.")
         try:
             with safe_open(path, framework="pt", device="cpu") as file:
                 header = file.metadata() or {}

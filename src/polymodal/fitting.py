@@ -33,7 +33,7 @@ from polymodal.tasks.asking import asking
 from polymodal.tasks.filled import Container, container_of
 from polymodal.training.result import TrainResult
 from polymodal.training.source import to_device
-from polymodal.typing import is_whole
+from polymodal.typing import checked_seed, is_whole
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -69,7 +69,8 @@ def checked(parameters: Mapping[str, Any]) -> dict[str, Any]:
         name: value.item() if isinstance(value, np.generic) else value
         for name, value in parameters.items()
     }
-    least = {"latent_dim": 1, "private_dim": 0, "epochs": 1, "seed": 0, "batch_size": 1}
+    least = {"latent_dim": 1, "private_dim": 0, "epochs": 1, "batch_size": 1}
+    checked_seed("seed", found["seed"])
     for name, low in least.items():
         value = found[name]
         if value is None and name in ("private_dim", "epochs", "batch_size"):

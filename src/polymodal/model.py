@@ -112,6 +112,10 @@ class LatentModel(nn.Module, abc.ABC):
         """Where the model is."""
         return next(chain(self.parameters(), self.buffers())).device
 
+    def answer_posterior(self, x: Batch, present: Present) -> Distribution:
+        """What questions are answered from: the posterior, unless a paper has another for that."""
+        return self.posterior(x, present)
+
     def enter(self, stage: int) -> None:
         """Begin a stage of training, by its number; children freeze and free parts here."""
         self.stage = stage
@@ -212,6 +216,10 @@ class MultimodalVAE(LatentModel):
         self._index = {name: i for i, name in enumerate(self.names)}
         self._decode = SideBySide(self.decoders)
         self._score = ScoredTogether(self.likelihoods)
+
+    def answer_posterior(self, x: Batch, present: Present) -> Distribution:
+        """The posterior's own for answers, where it has one; see the base class."""
+        return getattr(self.posterior, "answer", self.posterior)(x, present)
 
     def likelihood(self, name: str) -> Likelihood:
         """The likelihood of a modality."""

@@ -58,6 +58,20 @@ def is_whole(value: object, least: int = 0) -> bool:
     return int(value) >= least
 
 
+LARGEST_SEED = 2**63 - 1
+
+
+def checked_seed(owner: str, value: object) -> int:
+    """A seed that a caller gave.
+
+    Raises:
+        ValueError: If it is no whole number that a generator takes.
+    """
+    if not is_whole(value) or int(value) > LARGEST_SEED:  # pyright: ignore[reportArgumentType]
+        raise ValueError(f"{owner} must be a whole number from 0 to 2^63 - 1, got {value!r}.")
+    return int(value)  # pyright: ignore[reportArgumentType]
+
+
 def rows_present(mask: Tensor) -> Tensor:
     """Rows of which anything is there: the mask itself ``(B,)``, or any cell of ``(B, P)``."""
     return mask if mask.ndim == 1 else mask.any(1)

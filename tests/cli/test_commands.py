@@ -87,6 +87,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         ("impute no.pm bundled:penguins --out x.csv --interval 90", "between 0 and 1"),
         ("impute no.pm bundled:penguins --out x.csv --interval .9 --all-draws", "exclude"),
         ("generate no.pm --n 0 --out x", "--n"),
+        ("generate no.pm --out x.csv --values medium", "medium"),
         ("score no.pm bundled:penguins --given a", "--given needs --of"),
         ("score no.pm bundled:penguins --of a --kind joint", "leave --of out"),
         ("score no.pm bundled:penguins --kind marginal", "--kind marginal needs --of"),
@@ -196,6 +197,12 @@ def test_a_hostile_model_file_ends_in_1_with_one_sentence(
     assert "bad.pm" in err
     assert err.count("\n") == 1
     assert not (tmp_path / "x.csv").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/null").exists(), reason="needs a device")
+def test_a_model_that_is_no_regular_file_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["score", "/dev/null", "bundled:penguins"]) == 1
+    assert "/dev/null: this is not a regular file" in capsys.readouterr().err
 
 
 def test_recipes_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

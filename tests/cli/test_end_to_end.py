@@ -8,6 +8,7 @@ import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from polymodal.cli import main
 from polymodal.cli.tables import frame_of, write_frame
 from polymodal.data.bundled import load_bundled
 from polymodal.estimator import MultimodalModel, load
+from polymodal.tasks.generate import Values
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +76,10 @@ def test_a_run_goes_on(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(words, capsys)["epochs"] == 1
     assert run(f"{words} --resume", capsys)["epochs"] == 1
     assert main(words.split()) == 1
-    assert "resume" in capsys.readouterr().err
+    assert "add --resume to go on with it" in capsys.readouterr().err
+    assert main(f"{words}2 --resume".split()) == 1
+    assert "there is no run to go on with" in capsys.readouterr().err
+    assert not (work / "run2").exists()
 
 
 def test_impute_fills_and_keeps_what_is_known(
@@ -137,6 +142,12 @@ def test_generate_embed_and_score(work: Path, capsys: pytest.CaptureFixture[str]
     one, two = (pd.read_parquet(work / f"{name}.parquet") for name in ("one", "two"))
     pd.testing.assert_frame_equal(one, two)
     assert len(one) == 7
+    for values in get_args(Values):
+        words = f"generate {work}/model.pm --n 7 --out {work}/of.parquet --seed 3"
+        said = run(f"{words} --values {values}", capsys)
+        assert said["values"] == values
+        made = load(work / "model.pm").generate(7, seed=3, values=values)
+        pd.testing.assert_frame_equal(pd.read_parquet(work / "of.parquet"), made)
     run(f"generate {work}/model.pm --n 2 --out {work}/made", capsys)
     assert (work / "made" / "rows.csv").exists()
     said = run(f"embed {work}/model.pm {work}/test.csv --out {work}/z.parquet", capsys)
@@ -181,6 +192,18 @@ def test_translate_refuses_a_modality_that_is_not_there(
     words = f"translate {work}/model.pm {work}/test.csv --to tabel --out {work}/t.csv"
     assert main(words.split()) == 2
     assert "Did you mean 'table'?" in capsys.readouterr().err
+
+
+def test_translate_needs_something_to_translate_from(
+    work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = f"translate {work}/model.pm {work}/test.csv --to table --out {work}/t.csv"
+    assert main(words.split()) == 1
+    err = capsys.readouterr().err
+    assert "nothing to translate from: the model has no modality but table" in err
+    assert "given=" not in err
+    assert main(words.replace("table", "table,table").split()) == 1
+    assert "translate: to names 'table' twice" in capsys.readouterr().err
 
 
 def test_translate_writes_draws_that_follow_from_the_seed(

@@ -121,6 +121,7 @@ def test_a_wrong_edit_is_one_sentence(schema: Schema, call: object, said: str) -
         ("modalitis: {}", "Did you mean 'modalities'"),
         ("modalities: {}", "at least one modality"),
         ("modalities: {a: {kind: imge}}", "Did you mean 'image'"),
+        ("modalities: {a: {kind: [image]}}", "kind must be one of"),
         ("modalities: {a: {kind: text}}", "needs `column`"),
         ("modalities: {a: {kind: text, column: a, tokns: 3}}", "Did you mean 'tokens'"),
         ("modalities: {a: {kind: text, column: a, size: 3}}", "unknown key 'size'"),
@@ -184,3 +185,70 @@ def test_it_prints_as_a_table_with_what_is_left_out(schema: Schema) -> None:
     ]
     assert "8x6" in lines[4]
     assert lines[-1] == "  id: all values differ"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 5000,
+        "[" * 5000 + "]" * 5000,
+        "modalities: " + "{a: " * 3000 + "}" * 3000,
+        "".join(f"{'  ' * i}- \n" for i in range(1500)),
+    ],
+)
+def test_a_file_nested_too_deeply_is_one_sentence(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "deep.yaml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"^deep\.yaml: .*(nested too deeply|no YAML)") as fault:
+        Schema.load(path)
+    assert len(str(fault.value)) < 1000
+
+
+def test_aliases_that_stand_for_more_than_a_memory_holds_are_refused(tmp_path: Path) -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 12)]
+    path = tmp_path / "bomb.yaml"
+    for top in ("modalities", "ignored"):
+        path.write_text(f"{top}:\n" + "".join(f"  {line}\n" for line in lines))
+        with pytest.raises(ValueError, match=r"bomb\.yaml: its aliases .* write them out"):
+            Schema.load(path)
+    path.write_text("modalities:\n  m: &m {kind: text, column: *m}\n")
+    with pytest.raises(ValueError, match=r"^bomb\.yaml"):
+        Schema.load(path)
+    levels = "levels: &l [u, v]", "levels: *l"
+    columns = ", ".join(
+        f"{i}: {{kind: category, {one}}}" for i, one in zip("ab", levels, strict=True)
+    )
+    path.write_text(f"modalities: {{t: {{kind: table, columns: {{{columns}}}}}}}")
+    assert [one.levels for one in Schema.load(path)["t"].columns] == [("u", "v")] * 2
+
+
+def test_it_is_saved_where_a_path_says(schema: Schema, tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folder" / "s.yaml"
+    schema.save(path)
+    assert Schema.load(str(path)) == schema
+    with pytest.raises(TypeError, match=r"schema\.save takes a path, got 3"):
+        schema.save(3)
+    with pytest.raises(TypeError, match=r"Schema\.load takes a path, got 3"):
+        Schema.load(3)
+    for call in (schema.save, Schema.load):
+        with pytest.raises(ValueError, match="this is a folder; name"):
+            call(tmp_path)
+
+
+def test_a_kind_that_is_none_is_told_the_kinds_once(schema: Schema, tmp_path: Path) -> None:
+    path = tmp_path / "s.yaml"
+    calls = [
+        lambda: schema.set("age", kind="zzz"),
+        lambda: ColumnSpec("a", "zzz"),
+        lambda: ModalitySpec("zzz", column="a"),
+        lambda: schema.set("note", tokenizer="zzz"),
+        lambda: Schema.load(path),
+    ]
+    path.write_text("modalities: {a: {kind: zzz}}")
+    for call in calls:
+        with pytest.raises(ValueError, match="must be one of") as fault:
+            call()
+        said = str(fault.value)
+        assert "Known" not in said
+        assert said.count("image") + said.count("count,") + said.count("bpe") <= 2

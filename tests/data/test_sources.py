@@ -262,7 +262,7 @@ def test_presence_of_arrays_comes_from_masks_and_nan() -> None:
     assert data.present("text").tolist() == [True, False, True, True]
     assert data.present("label")[:, 0].tolist() == [True, False, True, True]
     assert data.schema["label"].columns[0].levels == (0, 1, 2)
-    assert np.isnan(data.values("label")["label"].iloc[1])
+    assert data.values("label")["label"].isna().tolist() == [False, True, False, False]
     assert data.native()["label"].dtype == np.int64
 
 
@@ -325,3 +325,86 @@ def test_a_column_belongs_to_one_modality() -> None:
     frame = pd.DataFrame({"x": [1.0, 2.5], "y": [0.5, 1.5]})
     with pytest.raises(ValueError, match="column 'x' is read by the modalities 'a' and 'b'"):
         read(frame, schema)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: from_arrays(3), r"takes a dictionary of arrays, .*, got int\.$"),
+        (lambda: from_arrays(np.ones((3, 2))), "dictionary of arrays, .*, got ndarray"),
+        (lambda: from_arrays([np.ones(3)]), "dictionary of arrays, .*, got list"),
+        (lambda: from_arrays(frame_of()), "got DataFrame. For a frame or a file use read"),
+        (lambda: from_arrays({"a": np.ones(3)}, np.ones(3, bool)), "present must be a dictionary"),
+        (lambda: from_arrays({"a": np.ones(3)}, kinds="number"), "kinds must be a dictionary"),
+    ],
+)
+def test_arrays_come_by_name(call: object, said: str) -> None:
+    with pytest.raises(TypeError, match=said):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("name,x\nJosé,1\n".encode("latin-1"), "not UTF-8 text: save it as UTF-8"),
+        (b"a,b\n1,2\n1,2,3,4\n", r"line 3.*\. Mend that line: as many values as columns"),
+        (b"", "it is empty.*The first line must name the columns"),
+        (b"a,b\n", "no rows below the columns' names; give at least one"),
+    ],
+)
+def test_a_file_that_can_not_be_read_comes_with_advice(
+    content: bytes, said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "x.csv").write_bytes(content)
+    with pytest.raises(ValueError, match=said):
+        read(tmp_path / "x.csv")
+
+
+def test_a_folder_and_an_empty_path_are_told_so(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").mkdir()
+    for path in (tmp_path, str(tmp_path), tmp_path / "x.csv"):
+        with pytest.raises(ValueError, match="this is a folder; name a file in it"):
+            read(path)
+    with pytest.raises(ValueError, match="path of a file, got an empty one"):
+        read("")
+
+
+def test_a_name_that_is_empty_is_told_so() -> None:
+    with pytest.raises(ValueError, match=r"frame: the name of column 1 \(from 0\) must not be em"):
+        read(pd.DataFrame({"a": [1.0, 2.0], "": [1.0, 2.0]}))
+    with pytest.raises(ValueError, match="an array's name must not be empty"):
+        from_arrays({"": np.zeros(3)})
+    with pytest.raises(ValueError, match="a modality's name must not be empty"):
+        Schema({"": ModalitySpec("text", column="a")})
+    with pytest.raises(ValueError, match="a column's name must not be empty"):
+        ColumnSpec("")
+
+
+def test_a_level_that_the_schema_lacks_is_no_matter_of_training() -> None:
+    frame = pd.DataFrame({"c": ["u", "v", "w"] * 4, "x": RNG.normal(size=12)})
+    data = read(frame, read(frame).schema.set("c", levels=["u", "v"]))
+    with pytest.raises(
+        ValueError,
+        match=r"'c', row 2: the category 'w' is not among the levels that the schema.* Add it",
+    ):
+        DataCodec.fit(data)
+
+
+@pytest.mark.parametrize("as_frame", [False, True])
+def test_rows_with_nothing_of_a_schema_are_refused_by_its_columns(as_frame: bool) -> None:
+    codec = DataCodec.fit(
+        from_arrays(
+            {"t": frame_of()[["keys", "a.b"]], "v": np.eye(30)[:, :3], "label": np.arange(30) % 3}
+        )
+    )
+    strange = read(pd.DataFrame({"zzz": [1.0, 2.0]})) if as_frame else None
+    strange = strange or from_arrays({"zzz": np.array([1.0, 2.0])})
+    with pytest.raises(ValueError, match="none of the modalities is there") as fault:
+        codec.encode(strange)
+    said = str(fault.value)
+    assert "'t' (read from 'keys', 'a.b')" in said
+    assert "'v', 'label'" in said
+    assert "The data have 'zzz'" in said
+    only = codec.encode(from_arrays({"label": np.array([0, 1])}))
+    assert not only.present["v"].any()
+    assert only.present["label"].all()

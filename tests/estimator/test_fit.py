@@ -155,6 +155,24 @@ def test_a_folder_that_has_a_run_is_left_alone(tmp_path) -> None:
         MultimodalModel().resume(tmp_path / "nothing")
 
 
+def test_a_run_goes_on_with_no_other_rows(tmp_path) -> None:
+    data, other = frame(60), frame(60, seed=1)
+    MultimodalModel(**tiny()).fit(data, run_dir=tmp_path / "a")
+    MultimodalModel(**tiny()).fit(data[:40], data[40:], run_dir=tmp_path / "b")
+    assert MultimodalModel().resume(tmp_path / "a", data).n_rows_ == 54
+    assert MultimodalModel().resume(tmp_path / "b", data[:40], data[40:]).n_rows_ == 39
+    for rows in (other, data[:59], data[["w", "s"]]):
+        with pytest.raises(FileError, match=r"run learned from 60 rows of .* other data"):
+            MultimodalModel().resume(tmp_path / "a", rows)
+    for name, rows, validation in (
+        ("a", data, other),
+        ("b", data[:40], None),
+        ("b", data[:40], other),
+    ):
+        with pytest.raises(FileError, match="validation rows are other"):
+            MultimodalModel().resume(tmp_path / name, rows, validation)
+
+
 def test_a_run_with_a_setting_that_no_file_can_hold_is_refused_before_it_begins(tmp_path) -> None:
     model = MultimodalModel(**tiny(recipe="mvae", settings={"beta": lambda step: 1.0}))
     with pytest.raises(ValueError, match="setting 'beta' of the recipe cannot be saved"):

@@ -167,7 +167,7 @@ def test_arrays_come_back_as_arrays(array_model) -> None:
         assert made["grey"].shape[1:] == (1, 4, 4)
         assert set(np.unique(made["a.b"])) <= {0, 1, 2}
     label = array_model.translate(given, "a.b", given="type")
-    assert label.shape == (20, 1)
+    assert label.shape == (20,)
     assert said.sd["keys"].shape == (20, 5, 5)
     alone = array_model.impute(pm.from_arrays({"type": held["type"]}), draws=2).mean
     assert set(alone) == set(held)
@@ -409,3 +409,28 @@ def test_bfloat16_and_a_limit_of_time() -> None:
     model = MultimodalModel(**limited).fit(frame(20)[["w"]])
     assert 0 < len(model.result_.history) < 100_000
     assert "time" in model.result_.reason
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_arrays_come_back_in_the_dtypes_that_went_in(masked: bool) -> None:
+    rng = np.random.default_rng(0)
+    held = {
+        "photo": rng.integers(0, 255, (30, 8, 8)).astype(np.uint8),
+        "label": rng.integers(0, 3, 30),
+        "small": rng.integers(0, 200, 30).astype(np.uint8),
+        "yes": rng.random(30) < 0.5,
+        "x": rng.normal(size=30).astype(np.float32),
+        "v": rng.normal(size=(30, 3)).astype(np.float32),
+    }
+    present = {name: rng.random(30) < 0.8 for name in held} if masked else None
+    data = pm.from_arrays(held, present=present)
+    model = pm.MultimodalModel(epochs=1, latent_dim=2, progress=False).fit(data)
+    done = model.impute(data, draws=20)
+    others = {name: data[[n for n in data.names if n != name]] for name in held}
+    told = {name: model.translate(rows, to=name) for name, rows in others.items()}
+    for said in (done.mean, *done.interval(0.9), model.generate(4), model.reconstruct(data), told):
+        assert {name: (type(v), v.dtype) for name, v in said.items()} == {
+            name: (np.ndarray, v.dtype) for name, v in held.items()
+        }
+    assert all(isinstance(one, np.ndarray) for one in done.sd.values())
+    assert done.sd["label"].shape == (30,)

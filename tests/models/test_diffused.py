@@ -13,6 +13,7 @@ from torch import Tensor
 from polymodal.models.diffused import DiffusedVAE
 from polymodal.random import seeded
 from polymodal.recipes import RECIPES
+from polymodal.tasks.importance import proposal_for
 
 
 def made(**setting: object) -> DiffusedVAE:
@@ -145,3 +146,16 @@ def test_the_reconstructions_are_of_the_modality_itself_and_of_others() -> None:
     assert bool((own.all(-1) == own.any(-1)).all())
     shares = own.any(-1).float().mean(0)
     assert bool(((shares - 0.25).abs() < 0.1).all())
+
+
+def test_what_a_likelihood_draws_from_is_what_the_vae_alone_draws_from() -> None:
+    """Private latents that play no part come from the prior, not from what was said of them."""
+    x, present = real_batch()
+    model = made()
+    for of in ([IMAGE], [NUMBERS, TEXT]):
+        found, alone = (
+            proposal_for(one, one.posterior(x, present), of) for one in (model, model.vae)
+        )
+        assert torch.equal(found.loc, alone.loc)
+        assert torch.equal(found.scale, alone.scale)
+        assert not torch.equal(found.scale, model.posterior(x, present).scale)

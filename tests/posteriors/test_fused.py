@@ -139,3 +139,24 @@ def test_heads_hold_the_mean_of_softmax_scales_at_one() -> None:
 def test_heads_refuse_unknown_words(settings: dict) -> None:
     with pytest.raises(ValueError, match="ExpertHead: family must be one of"):
         ExpertHead(3, 2, **settings)
+
+
+def test_mopoe_trains_on_the_mixture_and_answers_from_the_product_of_what_is_given() -> None:
+    model = build("mopoe", private_dim=2)
+    trained, said = model.posterior(X, PRESENT), model.answer_posterior(X, PRESENT)
+    assert (trained.n_strata, said.n_strata) == (15, 1)
+    on = model.posterior.encode(X, PRESENT).on
+    for row in range(6):
+        # The stratum of all that the row has; subsets are numbered by their bits.
+        full = int((on[:, row].long() << torch.arange(4)).sum()) - 1
+        if full < 0:
+            assert said.loc[0, row, :4].tolist() == [0] * 4
+            continue
+        torch.testing.assert_close(said.loc[0, row], trained.loc[full, row])
+        torch.testing.assert_close(said.scale[0, row], trained.scale[full, row])
+
+
+def test_other_recipes_answer_from_the_posterior_that_trains() -> None:
+    for name in ("mvae", "mvtcae"):
+        model = build(name)
+        assert torch.equal(model.answer_posterior(X, PRESENT).loc, model.posterior(X, PRESENT).loc)

@@ -41,7 +41,9 @@ def density(model: MultimodalVAE, index: int, x: Tensor) -> Normal:
 
 
 @pytest.mark.parametrize("supervision", [1.0, 10.0])
-def test_value_and_gradient_are_the_papers_formula_written_out(supervision: float) -> None:
+def test_value_and_gradient_are_the_formula_with_a_fixed_ratio_written_out(
+    supervision: float,
+) -> None:
     samples, names = 4, "abc"
     model = build(TRUTH, MutualSupervision(samples, supervision), 0.2, b=2.0)
     x, present = TRUTH.sample(5), TRUTH.present(5, 0.0)
@@ -69,7 +71,8 @@ def test_value_and_gradient_are_the_papers_formula_written_out(supervision: floa
                 value = weights[s] * log_p(s, z[0]) - q.log_prob(z[0])
                 if t in on:
                     said = log_p(t, z).exp().mean().log()
-                    ratio = (log_p(t, z[0]) - said).exp().detach()  # held fixed
+                    # held fixed, and z among the draws, as in the release
+                    ratio = (log_p(t, z[0]) - said).exp().detach()
                     j = names.index(t)
                     value = value + density(model, j, x[t][row : row + 1]).log_prob(z[0])
                     value = ratio * (value - weights[t] * log_p(t, z[0]))

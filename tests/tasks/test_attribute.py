@@ -111,7 +111,8 @@ def test_frames_add_up_and_absent_cells_add_nothing(penguins, to: str) -> None:
     features = [column for column in frame.columns if column != to]
     assert list(said.columns) == [*features, "(nothing)", "(everything)"]
     gap = said["(everything)"] - said["(nothing)"]
-    np.testing.assert_allclose(said[features].sum(axis=1), gap, rtol=0, atol=1e-9)
+    # The networks are of float32, and a batch of another size rounds differently.
+    np.testing.assert_allclose(said[features].sum(axis=1), gap, rtol=1e-5, atol=1e-5)
     absent = frame[features].isna().to_numpy()
     assert np.abs(said[features].to_numpy()[absent]).max(initial=0) < 1e-9
     assert said.index.equals(frame.index)

@@ -187,8 +187,8 @@ def test_unknown_names_and_empty_questions_are_refused() -> None:
         translate(model, given, [TEXT], draws=0)
     with pytest.raises(ValueError, match="n must be at least 1"):
         generate(model, 0)
-    with pytest.raises(ValueError, match="'auto', 'mean' or 'sample'"):
-        generate(model, 2, values="mode")
+    with pytest.raises(ValueError, match="'auto', 'mean', 'mode', 'median' or 'sample'"):
+        generate(model, 2, values="medium")
     with pytest.raises(ValueError, match="samples must be at least 1"):
         log_likelihood(model, given, samples=0)
     with pytest.raises(ValueError, match="no modality 'imgae'"):

@@ -110,7 +110,12 @@ def main(tokens: Sequence[str] | None = None) -> int:
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
-            make_app()(tokens, exit_on_error=False, print_error=False)
+            command, bound, wanted = make_app().parse_args(
+                tokens, exit_on_error=False, print_error=False
+            )
+            if "given" in wanted:  # a verb that has to tell what was typed from a default
+                bound.arguments["given"] = frozenset(bound.arguments)
+            command(*bound.args, **bound.kwargs)
             sys.stdout.flush()
         return OK
     except CycloptsError as error:

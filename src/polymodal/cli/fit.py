@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -13,6 +14,7 @@ from polymodal.cli.config import parse_settings
 from polymodal.cli.errors import CommandError, WorkError, check_known
 from polymodal.cli.inputs import check_data, check_folder, check_out, load_data, load_schema
 from polymodal.cli.outputs import count, print_result, say, write_text
+from polymodal.cli.resumed import check_run, options_of_run
 
 if TYPE_CHECKING:
     from polymodal.estimator import MultimodalModel
@@ -40,7 +42,8 @@ def fit(
     out: Annotated[Path, Parameter(help="The model file to write.")] = Path("model.pm"),
     run_dir: Annotated[Path | None, Parameter(help="Folder of checkpoints.")] = None,
     resume: Annotated[
-        bool, Parameter(help="Go on from the checkpoint in --run-dir, bit for bit.")
+        bool,
+        Parameter(help="Go on with the run in --run-dir, bit for bit: same data and options."),
     ] = False,
     validation: Annotated[
         Path | None, Parameter(help="Rows to stop by; a tenth of DATA if not given.")
@@ -53,6 +56,7 @@ def fit(
         Path | None, Parameter(help="YAML file of these options; flags win over it.")
     ] = None,
     json: Json = False,
+    given: Annotated[Set[str], Parameter(parse=False)] = frozenset(),
 ) -> None:
     """Fit a model to a table whose columns are images, text, numbers and categories, with holes.
 
@@ -74,6 +78,9 @@ def fit(
         "validation": validation,
         "set": parse_settings(set_),
     }
+    if run_dir is not None:
+        check_run(run_dir, resume)
+        options = options_of_run(options, given) if resume else options
     check_options(options, resume)
     begun = time.monotonic()
     model, rows = run_fit(options, resume)
@@ -92,7 +99,7 @@ def check_options(options: dict[str, Any], resume: bool) -> None:
 
     entry = RECIPES[check_known(options["recipe"], sorted(RECIPES), "recipe")]
     own = [name for name in entry.settings if name not in ("latent_dim", "private_dim")]
-    for name, value in options["set"].items():
+    for name, value in () if resume else options["set"].items():  # a run's were checked before
         if name in ("latent_dim", "private_dim"):
             raise CommandError(f"--set {name}: use --{name.replace('_', '-')}.")
         check_known(name, own, "setting", f"Recipe {entry.name}")
@@ -150,18 +157,16 @@ def _such(default: object) -> str:
 def run_fit(options: dict[str, Any], resume: bool) -> tuple[MultimodalModel, int]:
     """Read, fit; the model and the number of rows."""
     from polymodal.estimator import MultimodalModel
-    from polymodal.fitting import RUN_NAME
 
     schema = load_schema(options["schema"])
     data = load_data(options["data"], schema)
     say(f"{options['data']}: {count(len(data), 'row')}, {', '.join(data.names)}")
-    run_dir = options["run-dir"]
-    if resume and (run_dir / RUN_NAME).exists():
-        say(f"Going on with the run in {run_dir}, with the options that it was begun with.")
-        return MultimodalModel().resume(run_dir), len(data)
-    validation = None
+    run_dir, validation = options["run-dir"], None
     if options["validation"] is not None:
         validation = load_data(str(options["validation"]), data.schema)
+    if resume:
+        say(f"Going on with the run in {run_dir}, with the options that it was begun with.")
+        return MultimodalModel().resume(run_dir, data, validation), len(data)
     model = MultimodalModel(
         recipe=options["recipe"],
         latent_dim=options["latent-dim"],

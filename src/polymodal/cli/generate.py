@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -14,6 +14,7 @@ from polymodal.cli.outputs import count, print_result
 from polymodal.cli.tables import frame_of, write_frame
 
 EXAMPLE = """    polymodal generate cohort.pm --n 100 --out made.parquet
+    polymodal generate cohort.pm --n 100 --values median --out made.parquet
     polymodal generate cohort.pm --n 25 --out made/       (rows.csv and a folder of pictures)"""
 
 
@@ -23,6 +24,14 @@ def generate(
     *,
     n: Annotated[int, Parameter(help="How many rows.")] = 100,
     out: Annotated[Path, Parameter(help="A .parquet or .csv file, or a folder.")],
+    values: Annotated[
+        Literal["auto", "mean", "mode", "median", "sample"],
+        Parameter(
+            help="What to write of each value, given the latent vector: the mean, the likeliest "
+            "(mode), the median or a draw (sample); auto draws tables and texts and takes the "
+            "mean of images and vectors. Categories have no mean and no median: the likeliest."
+        ),
+    ] = "auto",
     seed: Seed = 0,
     text: Text = None,
     json: Json = False,
@@ -38,9 +47,9 @@ def generate(
     check_out(out)
     how = check_text(text)
     fitted = load_model(model)
-    frame = frame_of(fitted.generate(n, seed=seed, text=how))
+    frame = frame_of(fitted.generate(n, seed=seed, values=values, text=how))
     extra = write_frame(frame, out, schema=fitted.schema_)
-    said = {"out": out, "files": extra, "rows": n, "seed": seed,
+    said = {"out": out, "files": extra, "rows": n, "values": values, "seed": seed,
             "columns": list(map(str, frame.columns))}  # fmt: skip
     more = f" and {count(len(extra), 'file')} beside it" if extra else ""
     print_result(said, f"{count(n, 'row')} written to {out}{more}.", json)

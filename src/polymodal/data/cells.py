@@ -54,6 +54,31 @@ def _has_zone(column: Series) -> bool:
     return isinstance(column.dtype, pd.DatetimeTZDtype)
 
 
+def as_dates(column: Series, where: str) -> Series:
+    """A column of a date's kind as dates; one of numbers, days since 1970, as it is.
+
+    Raises:
+        ValueError: If a value is neither a date nor written as one; names the row.
+    """
+    import pandas as pd
+
+    if is_date(column):
+        return column
+    known = column.notna().to_numpy(dtype=bool)
+    numeric: Raw = pd.to_numeric(column.astype(object), errors="coerce")
+    if numeric.notna().to_numpy(dtype=bool)[known].all():
+        return column
+    dates: Raw = pd.to_datetime(column.astype(object), errors="coerce", utc=True, format="ISO8601")
+    lost = known & dates.isna().to_numpy(dtype=bool)
+    if lost.any():
+        row = int(np.argmax(lost))
+        raise ValueError(
+            f"{where}, row {row}: expected a date such as 2024-05-31, got {column.iloc[row]!r}. "
+            "Mend the cell, or leave it empty to take it as missing."
+        )
+    return dates
+
+
 def refuse_infinite(values: np.ndarray, where: str) -> None:
     """Raise if a number is infinite; names the row, and the feature of a matrix."""
     if values.dtype.kind not in "fc":
@@ -97,6 +122,18 @@ def emptied(column: Series, present: np.ndarray) -> Series:
         elif kind == "b":
             column = column.astype(object)
     return column.where(present)
+
+
+def masked(column: Series, present: np.ndarray) -> Series:
+    """The same with pandas' own dtypes of whole numbers and truth values, which have holes.
+
+    An array beside a mask keeps its dtype by it: answers come back in the dtype that went in.
+    """
+    kind = column.dtype.kind if isinstance(column.dtype, np.dtype) else "O"
+    if present.all() or kind not in "iub":
+        return emptied(column, present)
+    named = str(column.dtype).replace("uint", "UInt").replace("int", "Int")
+    return column.astype("boolean" if kind == "b" else named).where(present)  # type: ignore[call-overload]
 
 
 def decimals(values: np.ndarray) -> int | None:

@@ -71,19 +71,7 @@ class DataCodec:
             spec, where = data.schema[name], _where(data, name)
             codec = _CODECS[spec.kind].fit(spec, data.values(name), data.present(name), where)
             codecs[name], specs[name] = codec, _completed(spec, codec)
-        fitted = cls(Schema(specs, data.schema.ignored), codecs)
-        fitted._check_levels(data)
-        return fitted
-
-    def _check_levels(self, data: MultimodalData) -> None:
-        """Levels that the schema gave must hold all that the training rows have."""
-        for name, codec in self.codecs.items():
-            if isinstance(codec, TableCodec):
-                given = tuple(one.levels for one in data.schema[name].columns)
-                if any(levels is not None for levels in given):
-                    codec.encode(
-                        data.values(name), data.present(name), _where(data, name), "raise"
-                    )
+        return cls(Schema(specs, data.schema.ignored), codecs)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -131,7 +119,8 @@ class DataCodec:
         Arguments:
             data: Rows with this schema, or any from which it can be read.
             unseen: What to do with a category not seen in training, a positive number that is not
-                above 0 or a count that is none: ``raise``, or take the cell as ``missing``.
+                above 0, a count that is none or a number too large for the networks: ``raise``,
+                or take the cell as ``missing``.
 
         Raises:
             ValueError: If values do not fit; names row and column.

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from polymodal.data.images import array_layout
+from polymodal.data.magnitude import check_spread, standardised
 from polymodal.data.schema import IMAGE_MODES, ModalitySpec
 
 if TYPE_CHECKING:
@@ -38,9 +39,11 @@ class VectorCodec:
         """From the training rows."""
         n_known = present.sum(0)
         known = np.where(present, values, 0).astype(np.float64)
-        loc = known.sum(0) / np.maximum(n_known, 1)
-        away = np.where(present, known - loc, 0)
-        scale = np.sqrt(np.square(away).sum(0) / np.maximum(n_known, 1))
+        with np.errstate(over="ignore", invalid="ignore"):
+            loc = known.sum(0) / np.maximum(n_known, 1)
+            away = np.where(present, known - loc, 0)
+            scale = np.sqrt(np.square(away).sum(0) / np.maximum(n_known, 1))
+        check_spread(loc, scale, np.abs(known).max(initial=0), where)
         constant = (n_known < 2) | ~(scale > 1e-12 * np.maximum(1, np.abs(loc)))
         told = constant & (n_known > 0)
         return cls(loc, np.where(constant, 1.0, scale), values.dtype.name, told)
@@ -58,9 +61,11 @@ class VectorCodec:
             raise ValueError(
                 f"{where}: expected vectors of {self.shape[0]} numbers, got {values.shape[1]}."
             )
-        cells = (np.where(present, values, 0) - self.loc) / self.scale
+        cells = np.where(present, values, self.loc)
+        cells = standardised(cells, self.loc, self.scale, where, unseen)
+        present = present & ~np.isnan(cells)
         encoded = np.where(present, cells, 0).astype(np.float32)
-        return torch.from_numpy(encoded), torch.from_numpy(np.array(present))
+        return torch.from_numpy(encoded), torch.from_numpy(present)
 
     def decode(self, values: np.ndarray, index: Index | None) -> np.ndarray:
         """Raw vectors of the training dtype; whole numbers rounded and kept in their range."""

@@ -18,7 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from polymodal.data.names import objects
+from polymodal.data.magnitude import standardised
+from polymodal.data.names import Raw, objects
 from polymodal.data.schema import ModalitySpec
 from polymodal.data.spectrogram import (
     griffin_lim,
@@ -135,12 +136,24 @@ class AudioCodec:
                 f"{values.shape[-2:]}."
             )
         encoded = np.zeros((len(values), *self.shape), dtype=np.float32)
-        rows, done = np.flatnonzero(present), 0
+        rows, done, present = np.flatnonzero(present), 0, np.array(present)
+        loc = np.repeat(self.loc, self.size[1])
         for part in self._logs(values, rows):
             here = rows[done : done + len(part)]
-            encoded[here, 0] = (part - self.loc[:, None]) / self.scale
+            flat = part.reshape(len(part), -1)
+            cells = standardised(
+                flat, loc, self.scale, where, unseen, rows=here, place=self._place
+            )
+            # a sound is there whole or not at all
+            whole: Raw = np.isfinite(cells).all(axis=1, keepdims=True)
+            present[here] = whole[:, 0]
+            encoded[here, 0] = np.where(whole, cells, 0).reshape(part.shape)
             done += len(part)
-        return torch.from_numpy(encoded), torch.from_numpy(np.array(present))
+        return torch.from_numpy(encoded), torch.from_numpy(present)
+
+    def _place(self, cell: int) -> str:
+        band, frame = divmod(cell, self.size[1])
+        return f", mel band {band}, frame {frame}"
 
     def _logs(self, values: np.ndarray, rows: np.ndarray) -> Iterator[np.ndarray]:
         """Log-mel spectrograms (n, M, F) float64 of some rows, some at a time."""

@@ -9,16 +9,19 @@ held in 64-bit floats, so a whole number beyond 2^53 is told to 16 digits, unles
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from polymodal.data.cells import DAY, decimals, is_date, numbers
+from polymodal.data.cells import DAY, as_dates, decimals, is_date, numbers
+from polymodal.data.magnitude import LARGEST, LARGEST_COUNT, check_spread, standardised
 from polymodal.data.names import Raw, nearest
 from polymodal.data.schema import ColumnSpec, Level
+from polymodal.typing import is_whole
 
 if TYPE_CHECKING:
     from pandas import Series
@@ -60,7 +63,10 @@ class ColumnCodec:
         dtype = str(column.dtype)
         if spec.kind in ("ordinal", "category"):
             levels = spec.levels or _levels_of(column) or (NOTHING_KNOWN,)
-            return cls(spec.name, spec.kind, dtype, levels)
+            coded = cls(spec.name, spec.kind, dtype, levels)
+            if spec.levels:
+                coded._refuse_unlisted(column, where)
+            return coded
         values = numbers(column, where)
         codec = cls(spec.name, spec.kind, dtype)
         values = values[~np.isnan(codec._checked(values, where, unseen="raise"))]
@@ -70,11 +76,7 @@ class ColumnCodec:
         shown = np.log(values) if spec.kind == "positive" else values
         with np.errstate(over="ignore", invalid="ignore"):
             loc, scale = float(shown.mean()), float(shown.std())
-        if not (math.isfinite(loc) and math.isfinite(scale)):
-            raise ValueError(
-                f"{where}: numbers of up to {np.abs(values).max():g} in size have no standard "
-                "deviation that a computer can hold; divide the column, or take its logarithm."
-            )
+        check_spread(np.array(loc), np.array(scale), np.abs(values).max(), where)
         constant = len(values) < 2 or not scale > 1e-12 * max(1.0, abs(loc))
         scale = 1.0 if constant else scale
         known = column.dropna()
@@ -82,15 +84,51 @@ class ColumnCodec:
         whole = int(known.iloc[0]) if one else None
         return replace(codec, loc=loc, scale=scale, places=places, constant=constant, whole=whole)
 
+    def to_config(self) -> dict[str, Any]:
+        """What JSON can hold."""
+        return {**asdict(self), "levels": self.levels and list(self.levels)}
+
+    @classmethod
+    def from_config(cls, entry: Mapping[str, Any]) -> ColumnCodec:
+        """The inverse of :meth:`to_config`; raises ValueError for what no codec wrote."""
+        import pandas as pd
+
+        levels = entry["levels"]
+        one = cls(**{**entry, "levels": tuple(levels) if isinstance(levels, list) else levels})
+        leveled = one.kind in ("ordinal", "category")
+        numeric = (one.loc, one.scale, one.places or 0)
+        for fault, found in (
+            (f"levels do not fit the kind {one.kind}", bool(one.levels) is not leveled),
+            ("levels must be a list or null", not isinstance(one.levels, tuple | None)),
+            ("loc, scale and places must be numbers", not all(map(_is_finite, numeric))),
+            ("places must be a whole number", one.places is not None and not is_whole(one.places)),
+            ("constant must be true or false", not isinstance(one.constant, bool)),
+            ("dtype must be a word", not isinstance(one.dtype, str)),
+        ):
+            if found:
+                raise ValueError(f"column {one.name!r}: {fault}")
+        if not all(isinstance(v, str) or _is_finite(v) for v in one.levels or ()):
+            raise ValueError(f"column {one.name!r}: levels must be words or numbers")
+        if one.scale <= 0:
+            raise ValueError(f"column {one.name!r}: scale must be above 0")
+        if one.whole is not None and not is_whole(one.whole, -(2**63)):
+            raise ValueError(f"column {one.name!r}: whole must be a whole number")
+        pd.api.types.pandas_dtype(one.dtype)
+        return one
+
     def encode(self, column: Series, where: str, unseen: str) -> np.ndarray:
         """Codes or standardised numbers, (N,) float64, NaN where nothing is there."""
         if self.levels is not None:
             return self._codes(column, where, unseen)
+        if self.dtype.startswith("datetime64"):
+            column = as_dates(column, where)
         values = self._checked(numbers(column, where), where, unseen)
-        if self.kind == "count":
-            return values
         shown = np.log(values) if self.kind == "positive" else values
-        return (shown - self.loc) / self.scale
+        # a count has the mean 0 and the scale 1: it is encoded as it is
+        largest = LARGEST_COUNT if self.kind == "count" else LARGEST
+        return standardised(
+            shown, self.loc, self.scale, where, unseen, raw=values, largest=largest
+        )
 
     def decode(self, values: np.ndarray) -> Raw:
         """Raw values of the training dtype from what networks see, (N,) with NaN for missing."""
@@ -140,23 +178,43 @@ class ColumnCodec:
         return np.where(wrong, np.nan, values)
 
     def _codes(self, column: Series, where: str, unseen: str) -> np.ndarray:
+        codes, lost = self._places(column)
+        if lost.any() and unseen == "raise":
+            raise ValueError(
+                f"{self._stranger(column, lost, where)} was not seen in training."
+                f"{self._nearest(column, lost)} Mend the cell, or leave it empty to take it as "
+                "missing."
+            )
+        return np.where(lost | (codes < 0), np.nan, codes)
+
+    def _refuse_unlisted(self, column: Series, where: str) -> None:
+        """Levels that the schema gave must hold all that the training rows have."""
+        _, lost = self._places(column)
+        if lost.any():
+            raise ValueError(
+                f"{self._stranger(column, lost, where)} is not among the levels that the schema "
+                f"lists.{self._nearest(column, lost)} Add it to the column's levels in the "
+                "schema, or mend the cell."
+            )
+
+    def _places(self, column: Series) -> tuple[np.ndarray, np.ndarray]:
+        """Places among the levels, -1 where there is none; and where a value has none, (N,)."""
         import pandas as pd
 
         levels = pd.Index(list(self.levels or ()), dtype=object)
-        there = column.notna().to_numpy(dtype=bool)
         codes = levels.get_indexer(pd.Index(column.astype(object).to_numpy(), dtype=object))
-        lost = there & (codes < 0)
-        if lost.any() and unseen == "raise":
-            row = int(np.argmax(lost))
-            got = column.iloc[row]
-            got = got.item() if isinstance(got, np.generic) else got
-            what = "category" if self.kind == "category" else "level"
-            raise ValueError(
-                f"{where}, row {row}: the {what} {got!r} was not seen in training."
-                f"{nearest(got, [str(one) for one in self.levels or ()])} Mend the cell, or "
-                "leave it empty to take it as missing."
-            )
-        return np.where(there & ~lost, codes, np.nan)
+        there = column.notna().to_numpy(dtype=bool)
+        return np.where(there, codes, -1), there & (codes < 0)
+
+    def _stranger(self, column: Series, lost: np.ndarray, where: str) -> str:
+        row = int(np.argmax(lost))
+        got = _plain(column.iloc[row])
+        what = "category" if self.kind == "category" else "level"
+        return f"{where}, row {row}: the {what} {got!r}"
+
+    def _nearest(self, column: Series, lost: np.ndarray) -> str:
+        got = _plain(column.iloc[int(np.argmax(lost))])
+        return nearest(got, [str(one) for one in self.levels or ()])
 
     def _from_codes(self, values: np.ndarray) -> Raw:
         import pandas as pd
@@ -200,8 +258,16 @@ class ColumnCodec:
         return pd.array(pd.Series(raw), dtype=dtype)
 
 
+def _is_finite(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
 def _as_they_were(values: np.ndarray, dtype: str) -> np.ndarray:
     return values.astype(np.float32) if "float32" in dtype.lower() else values
+
+
+def _plain(value: Raw) -> Raw:
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _levels_of(column: Series) -> tuple[Level, ...]:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from polymodal.data.kinds import COUNTED, SERIES_LIKELIHOODS
+from polymodal.data.magnitude import LARGEST, LARGEST_COUNT, check_spread, standardised
 from polymodal.data.schema import ModalitySpec
 from polymodal.data.series import are_counts
 
@@ -55,9 +56,11 @@ class SeriesCodec:
             there = present.reshape(len(values), *size)
             known = np.where(there, values.reshape(len(values), *size), 0).astype(np.float64)
             n_known = np.maximum(there.sum((0, 2)), 1)
-            loc = known.sum((0, 2)) / n_known
-            away = np.where(there, known - loc[:, None], 0)
-            spread = np.sqrt(np.square(away).sum((0, 2)) / n_known)
+            with np.errstate(over="ignore", invalid="ignore"):
+                loc = known.sum((0, 2)) / n_known
+                away = np.where(there, known - loc[:, None], 0)
+                spread = np.sqrt(np.square(away).sum((0, 2)) / n_known)
+            check_spread(loc, spread, np.abs(known).max(initial=0), where)
             scale = np.where(spread > 1e-12 * np.maximum(1, np.abs(loc)), spread, 1.0)
         return cls(size, likelihood, loc, scale, values.dtype.name, values.ndim == 2)
 
@@ -85,9 +88,17 @@ class SeriesCodec:
                 f"{where}: expected series of {self.size[0]} x {self.size[1]} (channels, times), "
                 f"got {values.shape[1:]}."
             )
-        cells = (np.where(present, flat, 0) - self._spread(self.loc)) / self._spread(self.scale)
+        loc, scale = self._spread(self.loc), self._spread(self.scale)
+        cells = np.where(present, flat, loc)
+        largest = LARGEST_COUNT if self.counted else LARGEST
+        cells = standardised(cells, loc, scale, where, unseen, largest=largest, place=self._place)
+        present = present & ~np.isnan(cells)
         encoded = np.where(present, cells, 0).astype(np.float32)
-        return torch.from_numpy(encoded), torch.from_numpy(np.array(present))
+        return torch.from_numpy(encoded), torch.from_numpy(present)
+
+    def _place(self, cell: int) -> str:
+        channel, time = divmod(cell, self.size[1])
+        return f", channel {channel}, time {time}" if self.size[0] > 1 else f", time {time}"
 
     def _spread(self, channels: np.ndarray) -> np.ndarray:
         return np.repeat(channels, self.size[1])

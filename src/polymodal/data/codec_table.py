@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from torch import Tensor
 from polymodal.data.codec_column import ColumnCodec
 from polymodal.data.names import Raw
 from polymodal.data.schema import ModalitySpec
-from polymodal.typing import Column, is_whole
+from polymodal.typing import Column
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Index
@@ -87,11 +86,7 @@ class TableCodec:
 
     def to_config(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """What JSON can hold, and no tensors."""
-        keys = ("name", "kind", "dtype", "loc", "scale", "places", "constant", "whole")
-        columns = [
-            {**{key: getattr(one, key) for key in keys}, "levels": one.levels and list(one.levels)}
-            for one in self.codecs
-        ]
+        columns = [one.to_config() for one in self.codecs]
         return {"columns": columns}, {}
 
     @classmethod
@@ -99,24 +94,10 @@ class TableCodec:
         cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor], spec: ModalitySpec
     ) -> TableCodec:
         """The inverse of :meth:`to_config`; raises ValueError for what no codec wrote."""
-        import pandas as pd
-
         codecs = []
         for column, entry in zip(spec.columns, config["columns"], strict=True):
-            one = ColumnCodec(**{**entry, "levels": entry["levels"] and tuple(entry["levels"])})
+            one = ColumnCodec.from_config(entry)
             if (one.name, one.kind) != (column.name, column.kind):
                 raise ValueError(f"column {one.name!r} is not the schema's {column.name!r}")
-            if (one.kind in ("ordinal", "category")) != bool(one.levels):
-                raise ValueError(f"column {one.name!r}: levels do not fit the kind {one.kind}")
-            numeric = (one.loc, one.scale, one.places or 0)
-            if not all(isinstance(v, int | float) and math.isfinite(v) for v in numeric):
-                raise ValueError(f"column {one.name!r}: loc, scale and places must be numbers")
-            if not isinstance(one.constant, bool):
-                raise ValueError(f"column {one.name!r}: constant must be true or false")
-            if one.whole is not None and not is_whole(one.whole, -(2**63)):
-                raise ValueError(f"column {one.name!r}: whole must be a whole number")
-            if one.scale <= 0 or not isinstance(one.dtype, str):
-                raise ValueError(f"column {one.name!r}: scale must be above 0")
-            pd.api.types.pandas_dtype(one.dtype)
             codecs.append(one)
         return cls(tuple(codecs))

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from polymodal.data.missingness import Hidden
 
 
+_NAMED = 12
+"""So many names an error lists."""
+
+
 class MultimodalData:
     """Rows of raw values with a schema; made by ``read``, ``from_arrays`` or ``load_bundled``.
 
@@ -57,10 +61,7 @@ class MultimodalData:
             if one is not None:
                 found[name] = one
         if not found:
-            raise ValueError(
-                f"{rows.origin}: none of the modalities {', '.join(map(repr, schema.names))} is "
-                f"there. Known: {', '.join(map(repr, rows.known()[:12]))}."
-            )
+            raise _nothing_there(rows, schema)
         return cls(
             rows,
             Schema({name: one.spec for name, one in found.items()}, schema.ignored),
@@ -107,6 +108,9 @@ class MultimodalData:
         """These rows by a fitted schema; as they are if they were read that way already.
 
         Modalities and columns that are lacking are absent, others than the schema's are ignored.
+
+        Raises:
+            ValueError: If all modalities are lacking.
         """
         as_they_are = all(
             _same_layout(self._schema[name], spec)
@@ -114,7 +118,11 @@ class MultimodalData:
             else not any(self._rows.has(one) for one in (name, *spec.sources))
             for name, spec in schema.modalities.items()
         )
-        return self if as_they_are else self.with_schema(schema, absent_ok=True)
+        if not as_they_are:
+            return self.with_schema(schema, absent_ok=True)
+        if not any(name in self._schema for name in schema.names):
+            raise _nothing_there(self._rows, schema)
+        return self
 
     def values(self, name: str) -> Raw:
         """Raw values of one modality.
@@ -281,6 +289,23 @@ class MultimodalData:
         if name not in self._schema:
             raise ValueError(f"{self.origin}: no modality {name!r}.{nearest(name, self.names)}")
         return self._schema[name]
+
+
+def _nothing_there(rows: Rows, schema: Schema) -> ValueError:
+    """What is wrong with rows that have nothing of a schema, in the user's own names."""
+    wanted = []
+    for name, spec in schema.modalities.items():
+        shown = ", ".join(map(repr, spec.sources[:_NAMED]))
+        shown += f" and {len(spec.sources) - _NAMED} more" if len(spec.sources) > _NAMED else ""
+        named = spec.sources == (name,)
+        wanted.append(repr(name) if named else f"{name!r} (read from {shown})")
+    known = rows.known()
+    got = ", ".join(map(repr, known[:_NAMED])) or "nothing"
+    got += f" and {len(known) - _NAMED} more" if len(known) > _NAMED else ""
+    return ValueError(
+        f"{rows.origin}: none of the modalities is there: {', '.join(wanted)}. The data have "
+        f"{got}. Name their columns or arrays as in training."
+    )
 
 
 def _missing(there: Raw) -> float:

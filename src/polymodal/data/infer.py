@@ -39,7 +39,7 @@ import numpy as np
 
 from polymodal.data.cells import is_date, numbers
 from polymodal.data.images import describe_images, holds_images
-from polymodal.data.names import Raw, free_name
+from polymodal.data.names import Raw, checked_name, free_name
 from polymodal.data.schema import ColumnSpec, Level, ModalitySpec, Schema
 from polymodal.data.series import numeric_cell
 from polymodal.data.sounds import holds_sounds
@@ -75,8 +75,8 @@ def infer_schema(frame: DataFrame, base: Path | None, origin: str) -> Schema:
     columns: list[ColumnSpec] = []
     own: dict[str, ModalitySpec] = {}
     ignored: dict[str, str] = {}
-    for label in frame.columns:
-        name = str(label)
+    for place, label in enumerate(frame.columns):
+        name = checked_name(str(label), f"the name of column {place} (from 0)", origin)
         try:
             column: Raw = frame[label]
             spec = infer_column(column, name, base, origin=origin)

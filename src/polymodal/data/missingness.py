@@ -10,7 +10,7 @@ import numpy as np
 from polymodal.data.cells import emptied
 from polymodal.data.kinds import CELLWISE
 from polymodal.data.names import Raw, nearest
-from polymodal.typing import is_whole
+from polymodal.typing import checked_seed
 
 if TYPE_CHECKING:
     from polymodal.data.dataset import MultimodalData
@@ -49,9 +49,7 @@ def hide(
     for name, names in (("modalities", modalities), ("columns", columns)):
         if isinstance(names, str) or not isinstance(names, Iterable | None):
             raise TypeError(f"hide: {name} must be a list of names, got {names!r}.")
-    if not is_whole(seed):
-        raise ValueError(f"hide: seed must be a whole number of at least 0, got {seed!r}.")
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(checked_seed("hide: seed", seed))
     before = {name: data.present(name) for name in data.names}
     after = _hide_modalities(before, share_modalities, rng, _chosen(data, modalities))
     after = _hide_cells(after, share_cells, rng, _cells_that_may_go(data, columns))

@@ -12,6 +12,30 @@ Raw = Any
 """Raw values, or one, as the caller has them: of any type."""
 
 
+def did_you_mean(name: object, known: Collection[str]) -> str:
+    """A sentence that names the nearest known name; empty if none is near.
+
+    Example:
+        >>> did_you_mean("imgae", ["image", "table"]), did_you_mean("xyz", ["image"])
+        (" Did you mean 'image'?", '')
+    """
+    near = difflib.get_close_matches(str(name), list(known), n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def checked_name(name: object, what: str, where: str) -> str:
+    """A name that can be used.
+
+    Raises:
+        ValueError: If it is no string, or an empty one.
+    """
+    if not isinstance(name, str):
+        raise ValueError(f"{where}: {what} must be a string, got {name!r}.")
+    if not name:
+        raise ValueError(f"{where}: {what} must not be empty; give it a name.")
+    return name
+
+
 def nearest(name: object, known: Collection[str]) -> str:
     """A sentence that names the nearest known name, or lists the known ones if they are few.
 
@@ -19,9 +43,9 @@ def nearest(name: object, known: Collection[str]) -> str:
         >>> nearest("imgae", ["image", "table"])
         " Did you mean 'image'?"
     """
-    near = difflib.get_close_matches(str(name), list(known), n=1)
-    if near:
-        return f" Did you mean {near[0]!r}?"
+    meant = did_you_mean(name, known)
+    if meant:
+        return meant
     shown = ", ".join(repr(one) for one in list(known)[:12])
     more = f" and {len(known) - 12} more" if len(known) > 12 else ""
     return f" Known: {shown or 'none'}{more}."

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from polymodal.data.cells import emptied
+from polymodal.data.cells import emptied, masked
 from polymodal.data.kinds import CELLWISE
 from polymodal.data.names import Raw, nearest, objects
 from polymodal.data.png import as_bytes_like
@@ -267,13 +267,17 @@ class ArrayRows(Rows):
                 if mask is None:
                     return column
                 place = list(labels).index(name)
-                return emptied(column, mask if mask.ndim == 1 else mask[:, place])
+                return masked(column, mask if mask.ndim == 1 else mask[:, place])
         array = self.arrays.get(name)
         if array is None or hasattr(array, "iloc") or array.ndim != 1:
             return None
-        column = pd.Series(array, index=self.index())
+        try:
+            column = pd.Series(array, index=self.index())
+        except UnicodeEncodeError:
+            # pandas' strings are UTF-8, which halves of characters are not
+            column = pd.Series(array, index=self.index(), dtype=object)
         mask = self.given.get(name)
-        return column if mask is None else emptied(column, mask)
+        return column if mask is None else masked(column, mask)
 
     def column(self, name: str) -> Column | None:
         array = self.arrays.get(name)

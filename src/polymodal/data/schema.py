@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from polymodal.data.kinds import OWNERS, SIZES, check_settings
-from polymodal.data.names import free_name, nearest
+from polymodal.data.names import checked_name, did_you_mean, free_name, nearest
 from polymodal.data.text_settings import check_text
+from polymodal.files import as_path
 from polymodal.typing import COLUMN_KINDS, ColumnKind
 
 ModalityKind = Literal[
@@ -49,12 +50,11 @@ class ColumnSpec:
 
     def __post_init__(self) -> None:
         where = f"schema, column {self.name!r}"
-        if not isinstance(self.name, str) or not self.name:
-            raise ValueError(f"schema: a column's name must be a string, got {self.name!r}.")
+        checked_name(self.name, "a column's name", "schema")
         if self.kind not in COLUMN_KINDS:
             raise ValueError(
                 f"{where}: kind must be one of {', '.join(COLUMN_KINDS)}, got {self.kind!r}."
-                f"{nearest(self.kind, COLUMN_KINDS)}"
+                f"{did_you_mean(self.kind, COLUMN_KINDS)}"
             )
         if self.levels is None:
             return
@@ -129,7 +129,7 @@ class ModalitySpec:
         if self.kind not in MODALITY_KINDS:
             raise ValueError(
                 f"kind must be one of {', '.join(MODALITY_KINDS)}, got {self.kind!r}."
-                f"{nearest(self.kind, MODALITY_KINDS)}"
+                f"{did_you_mean(self.kind, MODALITY_KINDS)}"
             )
         if self.kind == "table":
             self._check_table()
@@ -216,8 +216,7 @@ class Schema:
 
     def __post_init__(self) -> None:
         for name, spec in self.modalities.items():
-            if not isinstance(name, str) or not name:
-                raise ValueError(f"schema: a modality's name must be a string, got {name!r}.")
+            checked_name(name, "a modality's name", "schema")
             if not isinstance(spec, ModalitySpec):
                 raise TypeError(
                     f"schema, modality {name!r}: expected a ModalitySpec, "
@@ -290,7 +289,7 @@ class Schema:
         if wanted not in KINDS:
             raise ValueError(
                 f"schema, column {name!r}: kind must be one of {', '.join(KINDS)}, got {wanted!r}."
-                f"{nearest(wanted, KINDS)}"
+                f"{did_you_mean(wanted, KINDS)}"
             )
         pair = tuple(size) if isinstance(size, Sequence) else size
         text = {"tokens": tokens, "tokenizer": tokenizer, "vocabulary": vocabulary}
@@ -412,8 +411,19 @@ class Schema:
         return schema_to_yaml(self)
 
     def save(self, path: str | Path) -> None:
-        """Write the schema as YAML."""
-        Path(path).write_text(self.to_yaml(), encoding="utf-8")
+        """Write the schema as YAML; the file's folder is made where missing.
+
+        Raises:
+            TypeError: If ``path`` is no path.
+            ValueError: If it is a folder.
+        """
+        path = as_path("schema.save", path)
+        if path.is_dir():
+            raise ValueError(
+                f"{path}: this is a folder; name a file in it, such as {path / 'schema.yaml'}."
+            )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(self.to_yaml(), encoding="utf-8")
 
     @classmethod
     def load(cls, path: str | Path) -> Schema:
@@ -425,13 +435,17 @@ class Schema:
         """
         from polymodal.data.schema_file import schema_from_yaml
 
-        path = Path(path)
+        path = as_path("Schema.load", path)
+        if path.is_dir():
+            raise ValueError(f"{path}: this is a folder; name the schema's YAML file in it.")
         if not path.is_file():
             raise FileNotFoundError(f"There is no schema file {str(path)!r}.")
         try:
             text = path.read_text(encoding="utf-8")
         except UnicodeDecodeError as fault:
-            raise ValueError(f"{path.name}: a schema is UTF-8 text; {fault}.") from None
+            raise ValueError(
+                f"{path.name}: a schema is UTF-8 text; {fault}. Save it as UTF-8."
+            ) from None
         return schema_from_yaml(text, path.name)
 
     @classmethod

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Hashable, Mapping
 from typing import Any
 
 from polymodal.data.kinds import KEYS, detail_of
-from polymodal.data.names import Raw, nearest
+from polymodal.data.names import Raw, did_you_mean, nearest
 from polymodal.data.schema import ColumnSpec, ModalitySpec, Schema
 from polymodal.data.text_settings import text_detail
 
@@ -19,6 +20,10 @@ _KEYS = {
     "embedding": ("kind", "column", "size"),
     **{kind: ("kind", "column", *own) for kind, own in KEYS.items()},
 }
+
+
+_MOST_NODES = 1_000_000
+"""A few lines of aliases can stand for more than a memory holds."""
 
 
 def schema_to_dict(schema: Schema) -> dict[str, Any]:
@@ -74,9 +79,10 @@ def _modality(name: str, entry: object, where: str) -> ModalitySpec:
     where = f"{where}, modality {name!r}"
     got = _mapping(entry, where)
     kind = got.get("kind")
-    if kind not in _KEYS:
+    if not isinstance(kind, str) or kind not in _KEYS:
         raise ValueError(
-            f"{where}: kind must be one of {', '.join(_KEYS)}, got {kind!r}.{nearest(kind, _KEYS)}"
+            f"{where}: kind must be one of {', '.join(_KEYS)}, got {reprlib.repr(kind)}."
+            f"{did_you_mean(kind, _KEYS) if isinstance(kind, str) else ''}"
         )
     _mapping(entry, where, _KEYS[kind])
     settings: dict[str, Any] = {key: got[key] for key in _KEYS[kind][1:] if key in got}
@@ -87,7 +93,7 @@ def _modality(name: str, entry: object, where: str) -> ModalitySpec:
         for key in ("size", "levels"):
             if isinstance(settings.get(key), list):
                 settings[key] = tuple(settings[key])
-        return ModalitySpec(kind, **settings)
+        return ModalitySpec(kind, **settings)  # type: ignore[arg-type]
     except ValueError as fault:
         said = str(fault)
         raise ValueError(said if said.startswith(where) else f"{where}: {said}") from None
@@ -109,7 +115,9 @@ def _column(name: str, entry: object, where: str) -> ColumnSpec:
 def _mapping(value: object, where: str, known: tuple[str, ...] = ()) -> dict[str, Any]:
     """The value itself, if it is a mapping from strings, with known keys only."""
     if not isinstance(value, Mapping):
-        raise ValueError(f"{where}: expected names with entries below them, got {value!r}.")
+        raise ValueError(
+            f"{where}: expected names with entries below them, got {reprlib.repr(value)}."
+        )
     for key in value:
         if not isinstance(key, str):
             raise ValueError(
@@ -134,32 +142,46 @@ def schema_from_yaml(text: str, where: str = "schema") -> Schema:
     """Read a schema from YAML text.
 
     Raises:
-        ValueError: If the text is no YAML, has a name twice, or is no schema.
+        ValueError: If the text is no YAML, is nested too deeply, has a name twice, or is no
+            schema.
     """
     import yaml
 
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
-        _refuse_doubled_names(root, where, set())
+        if _checked_size(root, where, {}) > _MOST_NODES:
+            raise ValueError(
+                f"{where}: its aliases (*name) stand for more than {_MOST_NODES} entries; write "
+                "them out."
+            )
         config = yaml.safe_load(text)
     except yaml.YAMLError as fault:
         said = " ".join(str(fault).split())
         raise ValueError(f"{where}: this is no YAML that can be read: {said}.") from None
+    except RecursionError:
+        raise ValueError(
+            f"{where}: lists or entries are nested too deeply to be read; a schema has five "
+            "levels at most. Write it anew with `polymodal schema DATA --write FILE`."
+        ) from None
     return schema_from_dict(config, where)
 
 
-def _refuse_doubled_names(node: Raw, where: str, seen: set[int]) -> None:
-    """YAML takes the last of two equal names without a word; here that is a fault."""
+def _checked_size(node: Raw, where: str, sizes: dict[int, int]) -> int:
+    """How many entries a node stands for, its aliases written out.
+
+    YAML takes the last of two equal names without a word; here that is a fault.
+    """
     import yaml
 
-    if id(node) in seen:
-        return
-    seen.add(id(node))
+    if id(node) in sizes:
+        return sizes[id(node)]
+    sizes[id(node)] = 1  # while it is looked at: it may stand in itself
+    size = 1
     if isinstance(node, yaml.SequenceNode):
-        for one in node.value:
-            _refuse_doubled_names(one, where, seen)
+        size += sum(_checked_size(one, where, sizes) for one in node.value)
+    sizes[id(node)] = size
     if not isinstance(node, yaml.MappingNode):
-        return
+        return size
     names: set[Hashable] = set()
     for key, value in node.value:
         name = key.value if isinstance(key.value, str) else None
@@ -167,7 +189,9 @@ def _refuse_doubled_names(node: Raw, where: str, seen: set[int]) -> None:
             line = key.start_mark.line + 1
             raise ValueError(f"{where}, line {line}: the name {name!r} stands twice; rename one.")
         names.add(name)
-        _refuse_doubled_names(value, where, seen)
+        size += _checked_size(value, where, sizes)
+    sizes[id(node)] = size
+    return size
 
 
 def schema_as_text(schema: Schema) -> str:

@@ -12,10 +12,15 @@ a column or modality nobody has     a frame's column is left out with a note; an
                                     absent in every row
 names such as ``type`` or ``a.b``   work; names are data, never attributes
 two columns of one name             ``ValueError`` that names it (in the file's header too)
+a column without a name             ``ValueError`` that says which
 an infinite number                  ``ValueError`` that names row and column; NaN is a missing cell
+a number too large for networks     the same, when a codec encodes it (or missing, as below)
+half a character (lone surrogate)   ``?`` in a text; in a category a character like others
 arrays of different lengths         ``ValueError`` that names them
 ``present`` of the wrong shape      ``ValueError`` that names the modality
 no such file                        ``FileNotFoundError``
+a folder, or an empty path          ``ValueError`` that says so
+a file that is not UTF-8            ``ValueError`` that says what to do; so too ragged rows
 a suffix that is not known          ``ValueError`` that lists the known ones
 a damaged file                      ``ValueError`` that names it
 a picture that does not open        ``ValueError`` that names file, column and row
@@ -45,7 +50,7 @@ from polymodal.data.dataset import MultimodalData
 from polymodal.data.images import array_layout, describe_images, holds_images
 from polymodal.data.infer import LeftOutError, infer_column, infer_schema
 from polymodal.data.kinds import KEYS
-from polymodal.data.names import Raw, nearest, objects
+from polymodal.data.names import Raw, checked_name, did_you_mean, nearest, objects
 from polymodal.data.rows import ArrayRows, FrameRows
 from polymodal.data.schema import KINDS, ColumnSpec, ModalitySpec, Schema
 from polymodal.data.sounds import holds_sounds
@@ -79,6 +84,8 @@ def read(
         ValueError: If the table can not be read or does not fit the schema.
     """
     if isinstance(source, str | Path):
+        if not str(source):
+            raise ValueError("read takes the path of a file, got an empty one.")
         path = Path(source)
         rows = FrameRows(_read_file(path), path.name, path.parent)
     else:
@@ -97,7 +104,9 @@ def read(
     if not rows.known():
         raise ValueError(f"{rows.origin}: there are no columns.")
     if len(rows) == 0:
-        raise ValueError(f"{rows.origin}: there are no rows.")
+        raise ValueError(
+            f"{rows.origin}: there are no rows below the columns' names; give at least one."
+        )
     if isinstance(schema, str | Path):
         schema = Schema.load(schema)
     if schema is not None and not isinstance(schema, Schema):
@@ -114,6 +123,10 @@ def read(
 def _read_file(path: Path) -> DataFrame:
     import pandas as pd
 
+    if path.is_dir():
+        raise ValueError(
+            f"{path}: this is a folder; name a file in it that ends in {', '.join(_READERS)}."
+        )
     suffix = next((one for one in _READERS if path.name.lower().endswith(one)), None)
     if suffix is None:
         raise ValueError(
@@ -122,17 +135,28 @@ def _read_file(path: Path) -> DataFrame:
         )
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {str(path)!r}.")
+    separator = "\t" if suffix == ".tsv" else ","
     try:
         if suffix in (".parquet", ".pq"):
             return _read_parquet(path)
-        separator = "\t" if suffix == ".tsv" else ","
         _refuse_doubled_header(path, separator)
         return pd.read_csv(path, sep=separator, low_memory=False)
-    except (OSError, UnicodeDecodeError, EOFError, csv.Error, pd.errors.ParserError) as fault:
-        said = " ".join(str(fault).split())
+    except UnicodeDecodeError as fault:
+        said = f"{fault}"
+        todo = "It is not UTF-8 text: save it as UTF-8 (in a spreadsheet, as 'CSV UTF-8')."
+    except (csv.Error, pd.errors.ParserError) as fault:
+        said = str(fault)
+        todo = (
+            f"Mend that line: as many values as columns, parted by {separator!r}, and quotes "
+            "around text that has the separator in it."
+        )
     except pd.errors.EmptyDataError:
         said = "it is empty"
-    raise ValueError(f"{path.name}: the file can not be read as {suffix[1:]} ({said}).")
+        todo = "The first line must name the columns, and each line below it is a row."
+    except (OSError, EOFError) as fault:
+        said, todo = str(fault), "It may be damaged, or of another kind: write it anew."
+    said = " ".join(said.split())
+    raise ValueError(f"{path.name}: the file can not be read as {suffix[1:]} ({said}). {todo}")
 
 
 def _read_parquet(path: Path) -> DataFrame:
@@ -199,6 +223,7 @@ def from_arrays(
             category.
 
     Raises:
+        TypeError: If ``arrays``, ``present`` or ``kinds`` is no dictionary.
         ValueError: If lengths, shapes, masks or kinds do not fit.
 
     Example:
@@ -213,6 +238,7 @@ def from_arrays(
     """
     import pandas as pd
 
+    _refuse_other_than_mappings(arrays, present, kinds)
     if not arrays:
         raise ValueError("arrays: at least one modality is needed, got none.")
     kinds = dict(kinds or {})
@@ -222,8 +248,7 @@ def from_arrays(
                 raise ValueError(f"{where}: no array {name!r}.{nearest(name, list(arrays))}")
     held: dict[str, Any] = {}
     for name, array in arrays.items():
-        if not isinstance(name, str) or not name:
-            raise ValueError(f"arrays: a name must be a string, got {name!r}.")
+        checked_name(name, "an array's name", "arrays")
         kind = kinds.get(name)
         if isinstance(kind, ModalitySpec):
             kind = kind.kind
@@ -237,6 +262,21 @@ def from_arrays(
     rows = ArrayRows(held, given)
     schema = Schema({name: _spec(name, rows, kinds.get(name)) for name in held})
     return MultimodalData.build(rows, schema)
+
+
+def _refuse_other_than_mappings(arrays: Raw, present: Raw, kinds: Raw) -> None:
+    if not isinstance(arrays, Mapping):
+        hint = " For a frame or a file use read." if hasattr(arrays, "columns") else ""
+        raise TypeError(
+            "from_arrays takes a dictionary of arrays, such as {'x': array}, got "
+            f"{type(arrays).__name__}.{hint}"
+        )
+    for name, said in (("present", present), ("kinds", kinds)):
+        if said is not None and not isinstance(said, Mapping):
+            raise TypeError(
+                f"from_arrays: {name} must be a dictionary from the arrays' names, got "
+                f"{type(said).__name__}."
+            )
 
 
 def _as_array(values: Raw, name: str, kind: str | None = None) -> np.ndarray:
@@ -293,7 +333,7 @@ def _spec(name: str, rows: ArrayRows, kind: str | ModalitySpec | None) -> Modali
     if kind is not None and kind not in known:
         raise ValueError(
             f"kinds, {name!r}: expected one of {', '.join(known)}, got {kind!r}."
-            f"{nearest(kind, known)}"
+            f"{did_you_mean(kind, known)}"
         )
     if hasattr(array, "iloc"):
         if kind not in (None, "table"):

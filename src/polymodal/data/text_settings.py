@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from polymodal.data.names import nearest
+from polymodal.data.names import did_you_mean
 
 TextLevel = Literal["word", "bpe", "char"]
 LEVELS: tuple[str, ...] = get_args(TextLevel)
@@ -28,7 +28,7 @@ def check_text(tokenizer: object, vocabulary: object, tokens: object) -> None:
     if tokenizer is not None and tokenizer not in TOKENIZERS:
         raise ValueError(
             f"tokenizer must be one of {', '.join(TOKENIZERS)}, got {tokenizer!r}."
-            f"{nearest(tokenizer, TOKENIZERS)}"
+            f"{did_you_mean(tokenizer, TOKENIZERS)}"
         )
     least = LEAST_VOCABULARY.get(str(tokenizer), LEAST_VOCABULARY["bpe"])
     if vocabulary is not None and not _is_at_least(vocabulary, least):

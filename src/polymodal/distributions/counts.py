@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import abc
 
+import numpy as np
 import torch
 from torch import Size, Tensor
 from torch.nn import functional
@@ -36,6 +37,16 @@ class CountObserved(Observed):
     def statistics(self) -> Tensor:
         """The means, flat, ``(..., B, P)``."""
         return self.mean.flatten(-len(self.event_shape))
+
+    @property
+    def median(self) -> Tensor:
+        """The smallest counts whose cumulative probability is 1/2 or more, as ``mode``."""
+        # torch has no incomplete beta function
+        return torch.from_numpy(self._half(np.exp(_array(self.log_mean)))).to(self.log_mean)
+
+    @abc.abstractmethod
+    def _half(self, mean: np.ndarray) -> np.ndarray:
+        """Medians of counts with these means, of the same shape, both float64."""
 
     @abc.abstractmethod
     def cell_log_prob(self, value: Tensor) -> Tensor:
@@ -67,6 +78,12 @@ class NegativeBinomialObserved(CountObserved):
         share = 1 - (-self.log_size).exp()  # (r - 1) / r
         return (share * self.mean).floor().clamp(min=0)
 
+    def _half(self, mean: np.ndarray) -> np.ndarray:
+        from scipy.stats import nbinom
+
+        size = np.exp(_array(self.log_size))
+        return nbinom.ppf(0.5, size, size / (size + mean))
+
     def cell_log_prob(self, value: Tensor) -> Tensor:
         """Log-probability of each cell in nats, ``(..., B, *shape)``."""
         # lgamma of a count of a million is 1e7: in float32 the difference would be off by a nat.
@@ -96,6 +113,11 @@ class PoissonObserved(CountObserved):
         """The most likely counts, ``(..., B, *shape)``."""
         return self.mean.floor()
 
+    def _half(self, mean: np.ndarray) -> np.ndarray:
+        from scipy.stats import poisson
+
+        return poisson.ppf(0.5, mean)
+
     def cell_log_prob(self, value: Tensor) -> Tensor:
         """Log-probability of each cell in nats, ``(..., B, *shape)``."""
         # as above: differences of large numbers
@@ -106,3 +128,7 @@ class PoissonObserved(CountObserved):
 
     def _draw(self, sample_shape: Size) -> Tensor:
         return torch.poisson(self.mean.expand(*sample_shape, *self.log_mean.shape))
+
+
+def _array(x: Tensor) -> np.ndarray:
+    return x.detach().cpu().double().numpy()

@@ -70,8 +70,12 @@ class MixedObserved(Observed):
     @property
     def mode(self) -> Tensor:
         """Means of numbers, the most likely counts and codes, ``(..., B, P)``."""
-        codes = [self._ordinal().argmax(-1), self.logits.argmax(-1)]
-        return self._columns([self.loc, self.counts.mode, *codes])
+        return self._values(self.counts.mode, self._ordinal().argmax(-1))
+
+    @property
+    def median(self) -> Tensor:
+        """Medians of numbers, counts and ordinal codes, likeliest categories, ``(..., B, P)``."""
+        return self._values(self.counts.median, self.thresholds.median(self.eta))
 
     @property
     def statistics(self) -> Tensor:
@@ -121,6 +125,10 @@ class MixedObserved(Observed):
         return self._columns(
             [loc + self.scale * torch.randn_like(loc), self.counts.sample(sample_shape), *codes]
         )
+
+    def _values(self, counts: Tensor, ordinal: Tensor) -> Tensor:
+        """Values by column, of numbers and categories the likeliest."""
+        return self._columns([self.loc, counts, ordinal, self.logits.argmax(-1)])
 
     def _columns(self, blocks: list[Tensor]) -> Tensor:
         """Values by kind to values by column."""

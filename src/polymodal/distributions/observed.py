@@ -70,6 +70,15 @@ class Observed(Distribution, abc.ABC):
         """The most likely value of each row, ``(..., B, *event_shape)``."""
 
     @property
+    def median(self) -> Tensor:
+        """The smallest value that each cell does not exceed with probability 1/2 or more.
+
+        Of shape ``(..., B, *event_shape)``. Categories without an order and texts have no median:
+        theirs is the mode, as it is wherever a child does not say otherwise.
+        """
+        return self.mode
+
+    @property
     @abc.abstractmethod
     def statistics(self) -> Tensor:
         """Expectations, ``(..., B, Q)``: means of numbers, probabilities of categories."""

@@ -44,6 +44,10 @@ class Thresholds:
         """Log-probabilities of all levels in nats, ``(..., B, P) -> (..., B, P, L)``."""
         return _between(eta[..., None], self.lower, self.upper) + self.log_width
 
+    def median(self, eta: Tensor) -> Tensor:
+        """The first level with ``P(y <= k) >= 1/2``, ``(..., B, P) -> (..., B, P)``, int64."""
+        return (self.upper < eta[..., None]).sum(-1)  # sigmoid(upper - eta) < 1/2
+
 
 def _between(eta: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
     return functional.logsigmoid(upper - eta) + functional.logsigmoid(eta - lower)
@@ -70,6 +74,11 @@ class OrdinalObserved(Observed):
     def mode(self) -> Tensor:
         """The most likely code, ``(..., B)``, int64."""
         return self.log_probs.argmax(-1)
+
+    @property
+    def median(self) -> Tensor:
+        """The code where the cumulative probability passes 1/2, ``(..., B)``, int64."""
+        return self.thresholds.median(self.eta)[..., 0]
 
     @property
     def statistics(self) -> Tensor:

@@ -19,14 +19,14 @@ from polymodal.files import as_path
 from polymodal.fitting import as_data
 from polymodal.tasks.attribute import attribution_frame
 from polymodal.tasks.cluster import cluster
-from polymodal.tasks.filled import Imputation, contained, container_of
+from polymodal.tasks.filled import Imputation, bare, contained, container_of
 from polymodal.tasks.generate import Values, embed, generate
 from polymodal.tasks.impute import impute
 from polymodal.tasks.log_likelihood import Kind, log_likelihood
 from polymodal.tasks.scores import Scores
-from polymodal.tasks.translate import reconstruct, translate
+from polymodal.tasks.translate import modality_names, reconstruct, translate
 from polymodal.tasks.walked import Traversal, walk
-from polymodal.typing import is_whole
+from polymodal.typing import checked_seed, is_whole
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -178,12 +178,13 @@ class MultimodalModel(Learner):
                 plain samples for draws.
 
         Returns:
-            Raw values of ``to`` (a list of strings, an array of images, a frame...), or a
-            dictionary when several were asked for; a list of them when ``draws`` is above 1.
+            Raw values of ``to`` (a list of strings, an array of images, a frame, an array of a
+            scalar that came as an array...), or a dictionary when several were asked for; a list
+            of them when ``draws`` is above 1.
         """
         rows = self._rows(data)
-        wanted = [to] if isinstance(to, str) else list(to)
-        read_from = [given] if isinstance(given, str) else given
+        wanted = list(modality_names("to", to))
+        read_from = None if given is None else modality_names("given", given)
         lacking = [n for n in read_from or () if n in self.schema_ and n not in rows.names]
         if lacking:
             raise ValueError(
@@ -203,6 +204,8 @@ class MultimodalModel(Learner):
         answers = []
         for i in range(draws):
             values = {name: self.codec_.decode(name, said[name][i], rows.index) for name in wanted}
+            if container_of(rows) == "arrays":
+                values = {name: bare(self.codec_, name, one) for name, one in values.items()}
             answers.append(values[wanted[0]] if isinstance(to, str) else values)
         return answers[0] if draws == 1 else answers
 
@@ -255,7 +258,8 @@ class MultimodalModel(Learner):
         Arguments:
             n: How many.
             seed: All draws follow from it; the model's own seed when None.
-            values: ``"sample"``, ``"mean"``, or ``"auto"``: sampled tables and text, mean images.
+            values: ``"sample"``, ``"mean"``, ``"mode"``, ``"median"``, or ``"auto"``: sampled
+                tables and text, mean images and vectors; see ``polymodal.tasks.generate``.
             text: How texts are written, as in ``translate``.
         """
         self._check_fitted()
@@ -448,10 +452,7 @@ class MultimodalModel(Learner):
         return encoded.to(self.model_.device)
 
     def _seed(self, seed: int | None) -> int:
-        chosen = self.seed if seed is None else seed
-        if not is_whole(chosen):
-            raise ValueError(f"seed must be a whole number of at least 0, got {chosen!r}.")
-        return int(chosen)
+        return checked_seed("seed", self.seed if seed is None else seed)
 
     @staticmethod
     def _check_positive(name: str, value: int) -> None:

@@ -24,6 +24,7 @@ from polymodal.model_file import (
     unpack_result,
     without_prefix,
 )
+from polymodal.typing import is_whole
 
 if TYPE_CHECKING:
     from polymodal.estimator.front import MultimodalModel
@@ -64,10 +65,11 @@ def load(path: str | Path, device: str = "cpu") -> MultimodalModel:
     facts, tensors = MODEL_FILE.read(as_path("load", path))
     try:
         parameters = unpack_parameters(facts["parameters"])
-        _check_sizes(parameters, tensors)
+        defaults = unpack_defaults(facts.get("defaults"))
+        _check_sizes(parameters, defaults or {}, tensors)
         model = MultimodalModel(**parameters)
         model.codec_ = DataCodec.from_config(facts["codec"], without_prefix("codec", tensors))
-        model._defaults = unpack_defaults(facts.get("defaults"))
+        model._defaults = defaults
         model.model_ = build_model(checked(model.get_params()), model.codec_, model._defaults)
         model.model_.load_state_dict(without_prefix("model", tensors))
         model.result_ = unpack_result(facts["result"])
@@ -82,14 +84,27 @@ def load(path: str | Path, device: str = "cpu") -> MultimodalModel:
     return model
 
 
-def _check_sizes(parameters: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-    """Refuse large latent sizes that no stored weight has: their model would fill the memory.
+def _check_sizes(
+    parameters: Mapping[str, Any], defaults: Mapping[str, Any], tensors: Mapping[str, Tensor]
+) -> None:
+    """Refuse large sizes that no stored weight has: their model would fill the memory.
 
     Raises:
-        ValueError: If a size is larger than 1,000 and every axis of the weights.
+        ValueError: If a size is larger than a bound and every axis of the weights.
     """
-    # Families that clamp their latent size to the data have narrower weights than they were told.
-    widest = max(1_000, *(max(one.shape, default=1) for one in tensors.values()))
-    for name in ("latent_dim", "private_dim"):
-        if (parameters[name] or 0) > widest:
-            raise ValueError(f"{name} is {parameters[name]}, above all axes of the weights")
+    # Families that clamp their sizes to the data have narrower weights than they were told.
+    axis = max((max(one.shape, default=1) for one in tensors.values()), default=1)
+    sizes = {name: parameters[name] for name in ("latent_dim", "private_dim")}
+    bounds = dict.fromkeys(sizes, 1_000)
+    networks = parameters["networks"]
+    if networks is not None:
+        sizes |= {"hidden": max(networks.hidden), "text_width": networks.text_width}
+    for of_recipe in (defaults, parameters["settings"] or {}):
+        sizes |= {name: value for name, value in of_recipe.items() if name not in _NO_SIZES}
+    for name, value in sizes.items():
+        if is_whole(value) and value > max(axis, bounds.get(name, 10_000)):
+            raise ValueError(f"{name} is {value}, above all axes of the weights")
+
+
+_NO_SIZES = ("max_strata", "max_subsets", "max_dims")
+"""Settings of recipes that bound what is there; nothing is made in their size."""

@@ -140,11 +140,13 @@ def _latents(
     model: LatentModel, x: Batch, present: Present, names: Sequence[str]
 ) -> dict[str, Tensor]:
     """What each modality is decoded from: one draw, or the mean for a supervised head."""
-    q = model.posterior(x, present)
+    q = model.answer_posterior(x, present)
     z = q.sample(torch.Size((1,)))[0]
     latents = dict.fromkeys(names, z)
     for name in model.at_mean.intersection(names):
         others = {other: mask for other, mask in present.items() if other != name}
         if others:
-            latents[name] = model.posterior({other: x[other] for other in others}, others).mean
+            latents[name] = model.answer_posterior(
+                {other: x[other] for other in others}, others
+            ).mean
     return latents

@@ -47,7 +47,7 @@ def hidden_log_likelihood(
         for rows in chunks(len(source), samples, source.device):
             x, present = source.gather(rows)
             hidden = {name: mask[rows] for name, mask in asked.items()}
-            q = model.posterior(x, present)
+            q = model.answer_posterior(x, present)
 
             def terms(z: Tensor, x: Present = x, hidden: Present = hidden) -> list[Tensor]:
                 return [log_given_z(model, z, x, hidden)]

@@ -31,7 +31,6 @@ import torch
 from torch import Tensor
 
 _ROWS = 4096
-_COMMON = 32
 
 
 @dataclass(frozen=True)
@@ -134,11 +133,11 @@ class _Problem:
         self.patterns, self.pattern, self.counts = torch.unique(
             on, dim=1, return_inverse=True, return_counts=True
         )  # (M, Q), (N,), (Q,)
-        # Rows of a common pattern are one product; those of rare ones are taken together.
-        common = (self.counts >= _COMMON).nonzero()[:, 0].tolist()
-        self.alike = [(q, (self.pattern == q).nonzero()[:, 0]) for q in common]
-        rare = (self.counts < _COMMON)[self.pattern].nonzero()[:, 0]
-        self.unlike = rare.split(_ROWS) if len(rare) else ()
+        # Rows of the commonest pattern are one product; the others are taken together.
+        self.commonest = int(self.counts.argmax())
+        alike = self.pattern == self.commonest
+        self.alike, unlike = alike.nonzero()[:, 0], (~alike).nonzero()[:, 0]
+        self.unlike = unlike.split(_ROWS) if len(unlike) else ()
         self.n_on = on.sum(1).clamp(min=1).double()
         self.sums = [y.sum(0) for y in self.views]
         self.squares = [y.T @ y for y in self.views]
@@ -202,8 +201,7 @@ class _Problem:
         for y, here, b, gain in zip(self.views, self.on, state.offsets, gains, strict=True):
             weighted += torch.where(here[:, None], (y - b) @ gain.T, 0)
         z = torch.empty_like(weighted)
-        for pattern, rows in self.alike:
-            z[rows] = weighted[rows] @ v[pattern]
+        z[self.alike] = weighted[self.alike] @ v[self.commonest]
         for rows in self.unlike:
             z[rows] = torch.einsum("nde,ne->nd", v[self.pattern[rows]], weighted[rows])
         return z, float((z * weighted).sum())

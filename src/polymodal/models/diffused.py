@@ -205,6 +205,10 @@ class DiffusedVAE(LatentModel):
         """The VAE's posterior."""
         return self.vae.posterior(x, present)
 
+    def answer_posterior(self, x: Batch, present: Present) -> Distribution:
+        """The VAE's; see the base class."""
+        return self.vae.answer_posterior(x, present)
+
     def prior(self) -> Distribution:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The VAE's prior."""
         return self.vae.prior()

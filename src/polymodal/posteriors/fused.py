@@ -60,6 +60,7 @@ class FusedPosterior(nn.Module):
         heads: One head a modality: features -> a ``Diagonal`` over ``[shared | private_m]``.
         fusion: The rule for the shared block.
         layout: The latent layout.
+        answers: The rule that questions are answered by, where it is not the one that trains.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class FusedPosterior(nn.Module):
         heads: Sequence[nn.Module],
         fusion: Fusion,
         layout: LatentLayout,
+        answers: Fusion | None = None,
     ) -> None:
         super().__init__()
         if tuple(layout.private) != tuple(dict.fromkeys(names)):
@@ -79,7 +81,7 @@ class FusedPosterior(nn.Module):
         self.names = tuple(names)
         self.encoders = nn.ModuleList(encoders)
         self.heads = nn.ModuleList(heads)
-        self.fusion = fusion
+        self.fusion, self.answers = fusion, answers
         self.layout = layout
         self._features = SideBySide(self.encoders)
         self._raw = SideBySide(self.heads, linear_of)
@@ -207,6 +209,13 @@ class FusedPosterior(nn.Module):
     def forward(self, x: Batch, present: Present) -> Strata:
         """q(z | what is present), batch shape ``(B,)``."""
         return self.fuse(self.encode(x, present))
+
+    def answer(self, x: Batch, present: Present) -> Strata:
+        """The same by the rule that answers, batch shape ``(B,)``."""
+        if self.answers is None:
+            return self(x, present)
+        encoded = self.encode(x, present)
+        return self.with_private(encoded, self.answers(encoded.experts), encoded.on)
 
 
 def where_present(x: Tensor, mask: Tensor) -> Tensor:

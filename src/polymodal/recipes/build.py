@@ -75,6 +75,7 @@ def fused_vae(
     scale_rule: ScaleRule = "softplus",
     learn_prior_scale: bool = False,
     prior: nn.Module | None = None,
+    answers: Fusion | None = None,
     kind: type[MultimodalVAE] = MultimodalVAE,
 ) -> MultimodalVAE:
     """A model whose posterior fuses unimodal experts; its prior is standard unless given."""
@@ -85,6 +86,7 @@ def fused_vae(
         heads_of(modalities, layout, family, scale_rule),
         fusion,
         layout,
+        answers,
     )
     if prior is None:
         prior = StandardPrior(layout.dim, family, learn_prior_scale)

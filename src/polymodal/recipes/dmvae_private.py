@@ -32,7 +32,8 @@ from polymodal.recipes.registry import recipe
         "the plain closed-form one, otherwise rows of a batch depend on each other.",
         "private_dim is 1 for every modality (the paper: 1 for MNIST and 4 for SVHN, shared 10): "
         "on small data larger private blocks take over what is shared.",
-        "Rows with absent modalities are trained on: sums are over what is present.",
+        "Rows with absent modalities are trained on: sums are over what is present. A row that "
+        "has one modality counts it as all and as itself.",
     ),
 )
 def dmvae_private(

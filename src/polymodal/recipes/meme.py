@@ -29,6 +29,9 @@ from polymodal.recipes.registry import recipe
         "supervision, 1.",
         "The release multiplies a closed-form KL by the ratio; here the log-densities at the draw "
         "that the ratio is of, as the paper's expectation has it.",
+        "As in the release, and not in the paper's bound, no gradient passes the ratio "
+        "q(t|z)/q(t|s) (a score-function term of huge variance) and z itself is one of the draws "
+        "of q(t|s), which keeps the ratio below their number.",
         "Pseudo-inputs are features of the encoder, so that they can be learned for every kind of "
         "data; on complete rows they are fitted to posterior draws without touching the networks.",
         "Of several modalities the posterior is the mixture of their encoders. New rows come from "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from polymodal.fusion.mopoe import MixtureOfProducts
+from polymodal.fusion.poe import ProductOfExperts
 from polymodal.model import Modality, MultimodalVAE
 from polymodal.objectives.elbo import ELBO
 from polymodal.objectives.schedules import Schedule
@@ -20,13 +21,15 @@ from polymodal.recipes.registry import recipe
     year=2021,
     url="https://arxiv.org/abs/2105.02470",
     equation="E_q sum_m log p(x_m|z) - beta/(2^M-1) sum_S KL(q_S || p),  "
-    "q = 1/(2^M-1) sum_S prod_{m in S} q_m",
-    parts=(MixtureOfProducts, ELBO, FusedPosterior, StandardPrior),
+    "q = 1/(2^M-1) sum_S prod_{m in S} q_m;  answers from prod_{m present} q_m",
+    parts=(MixtureOfProducts, ProductOfExperts, ELBO, FusedPosterior, StandardPrior),
     differs=(
         "The product of all modalities has N(0, I) as one more factor, as in the released code, "
         "which the equation does not show; the products of smaller sets have none.",
         "The released code picks a row's component by its place in the batch; here it is drawn.",
         "Its likelihood estimate reduces the wrong axis and mixes rows; here it does not.",
+        "As in the paper, questions are answered from the product of all that is given, not from "
+        "the mixture over its subsets, which trains and is the proposal of likelihoods.",
         "A modality that is absent removes the subsets that hold it, row by row.",
     ),
 )
@@ -46,4 +49,5 @@ def mopoe(
         ELBO(beta, strata="one", divergence="convex", free_bits=free_bits),
         latent_dim=latent_dim,
         private_dim=private_dim,
+        answers=ProductOfExperts(anchor="full"),
     )

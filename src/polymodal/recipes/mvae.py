@@ -26,6 +26,7 @@ from polymodal.recipes.registry import recipe
         "The released CelebA script drops the likelihood weights in its sub-sampled terms; "
         "here every term has them.",
         "Random subsets are drawn by default where there are more than two modalities.",
+        "A row that has one modality counts its ELBO as that of the full set and of the modality.",
         "Each encoder runs once a step, whatever the number of subsets.",
     ),
 )

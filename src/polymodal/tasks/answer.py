@@ -69,7 +69,7 @@ def answer(
         least = max(draws, _LEAST_POINTS) / n_proposals
         z, ess = posterior_draws(model, x, present, n_points, n_proposals, least)
     else:
-        z = model.posterior(x, present).sample((n_points,))
+        z = model.answer_posterior(x, present).sample((n_points,))
         ess = z.new_ones(z.shape[1])
     acceptance = None
     if refine:
@@ -121,7 +121,7 @@ def mean_given_others(
     others = dict(present)
     if name in others:
         others[name] = torch.zeros_like(others[name])
-    mean = model.posterior(x, others).mean
+    mean = model.answer_posterior(x, others).mean
     return mean.expand(max(copies, 1), *mean.shape)
 
 

@@ -127,7 +127,7 @@ def _values(
             seen[..., places] = mask[:, places] & coalitions[:, None, players]
         x[name] = value.expand(n_coalitions, *value.shape).flatten(0, 1)
         present[name] = seen.flatten(0, 1)
-    decoded = model.decode(model.posterior(x, present).mean, (to,))[to]
+    decoded = model.decode(model.answer_posterior(x, present).mean, (to,))[to]
     if not decoded.averages:
         raise ValueError(f"attribute: {to!r} has no expectation that could be shared out.")
     return decoded.statistics.double().reshape(n_coalitions, n_rows, -1)

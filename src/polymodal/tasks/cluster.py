@@ -100,7 +100,7 @@ def cluster(
         dim = mixture.event_shape[0]
         for rows in chunks(len(source), draws, source.device):
             x, present = source.gather(rows)
-            z = model.posterior(x, present).sample(torch.Size((draws,)))[..., :dim]
+            z = model.answer_posterior(x, present).sample(torch.Size((draws,)))[..., :dim]
             each = mixture.responsibilities(z).mean(0)  # (B, C)
             some = presence(model, present).any(0).unsqueeze(-1)
             found.append(torch.where(some, each, mixture.log_weights.exp()))

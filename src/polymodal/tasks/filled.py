@@ -120,7 +120,8 @@ class Imputation:
         A frame of numbers for tables: the draws' standard deviation in the column's units (dates:
         in days), or for
         a category the share of draws that differ from the most frequent one; a dictionary of
-        modality name -> array for images, vectors and series; texts, tags and sounds have none.
+        modality name -> array for images, vectors and series, and for scalars that came as arrays;
+        texts, tags and sounds have none.
         """
         spread = {}
         draws = [self._values(i) for i in range(len(self.draws))]
@@ -131,6 +132,8 @@ class Imputation:
                 spread[name] = _table_spread([draw[name] for draw in draws])
             else:
                 spread[name] = _spread(np.stack([_numbers(draw[name]) for draw in draws]))
+        if container_of(self.data) == "arrays":
+            return {name: bare(self.codec, name, value) for name, value in spread.items()}
         tables = [name for name in spread if self.codec.kind(name) == "table"]
         if len(spread) == 1 and tables:
             return spread[tables[0]]
@@ -190,11 +193,7 @@ def contained(codec: DataCodec, values: dict[str, Any], container: Container) ->
     import pandas as pd
 
     if container == "arrays":
-        arrays = {}
-        for name, value in values.items():
-            alone = codec.kind(name) == "table" and list(value.columns) == [name]
-            arrays[name] = value[name].to_numpy(copy=True) if alone else value
-        return arrays
+        return {name: bare(codec, name, value) for name, value in values.items()}
     parts = []
     for name, value in values.items():
         if codec.kind(name) == "table":
@@ -203,6 +202,12 @@ def contained(codec: DataCodec, values: dict[str, Any], container: Container) ->
         parts.append(pd.Series(objects(value), name=codec.schema[name].column).to_frame())
     index = next((part.index for part in parts if isinstance(part, pd.DataFrame)), None)
     return pd.concat([part.set_axis(index, axis=0) for part in parts], axis=1)
+
+
+def bare(codec: DataCodec, name: str, value: Any) -> Any:  # noqa: ANN401
+    """A modality as arrays have it: a table of its own one column is an array, the rest as is."""
+    alone = codec.kind(name) == "table" and list(value.columns) == [name]
+    return value[name].to_numpy(copy=True) if alone else value
 
 
 def _keep_cells(made: Any, before: Any, there: np.ndarray) -> Any:  # noqa: ANN401

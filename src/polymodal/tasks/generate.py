@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -11,11 +11,12 @@ from polymodal.data.tensors import Tensors
 from polymodal.distributions.decoding import Decoding
 from polymodal.distributions.factorised import LocationScale
 from polymodal.distributions.observed import Observed
+from polymodal.distributions.tokens import TextObserved
 from polymodal.model import LatentModel
 from polymodal.tasks.answer import averaged_point, chunks, value_at, value_drawn
 from polymodal.tasks.asking import asking
 
-Values = Literal["auto", "mean", "sample"]
+Values = Literal["auto", "mean", "mode", "median", "sample"]
 
 
 @torch.no_grad()
@@ -33,9 +34,12 @@ def generate(
         model: The model.
         n: How many rows.
         seed: All draws follow from it; None draws from the caller's random state.
-        values: ``"sample"`` draws each value from its likelihood, ``"mean"`` takes the mean (or
-            the likeliest value), ``"auto"`` samples tables and text and takes the mean of images
-            and vectors, whose independent noise nobody wants to look at.
+        values: What is told of p(x | z), each value by itself. ``"sample"`` draws it, ``"mean"``
+            takes its mean (the likeliest of categories, counts rounded), ``"mode"`` the likeliest
+            value, ``"median"`` the smallest that is not exceeded with probability 1/2 or more
+            (of categories without an order, which have none, the likeliest). ``"auto"`` samples
+            tables and text and takes the mean of images and vectors, whose independent noise
+            nobody wants to look at. A text has one point answer, its likeliest words.
         text: How texts are written, whatever ``values`` says.
 
     Returns:
@@ -47,8 +51,9 @@ def generate(
     model.check_offers("generate")
     if n < 1:
         raise ValueError(f"n must be at least 1, got {n}.")
-    if values not in ("auto", "mean", "sample"):
-        raise ValueError(f"values must be 'auto', 'mean' or 'sample', got {values!r}.")
+    if values not in get_args(Values):
+        *most, last = map(repr, get_args(Values))
+        raise ValueError(f"values must be {', '.join(most)} or {last}, got {values!r}.")
     made: dict[str, list[Tensor]] = {name: [] for name in model.names}
     with asking(model, seed):
         z = model.prior().sample((n,))
@@ -64,7 +69,9 @@ def _value(
     noisy = isinstance(p, LocationScale) or len(p.event_shape) > 1
     if values == "sample" or (values == "auto" and not noisy):
         return value_drawn(p, text)
-    if p.averages:
+    if values == "median" and not isinstance(p, TextObserved):
+        return p.median
+    if values != "mode" and p.averages:
         return averaged_point(model.likelihood(name), p.statistics, text)
     return value_at(p, text)
 
@@ -78,7 +85,7 @@ def embed(model: LatentModel, source: Tensors) -> Tensor:
     model.check_offers("embed")
     with asking(model, seed=0):
         pieces = [
-            model.posterior(*source.gather(rows)).mean
+            model.answer_posterior(*source.gather(rows)).mean
             for rows in chunks(len(source), 4, source.device)
         ]
     return torch.cat(pieces)

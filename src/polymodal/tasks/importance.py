@@ -29,7 +29,8 @@ from torch.distributions import Distribution
 from polymodal.distributions.blocks import Blocks
 from polymodal.distributions.diagonal import Diagonal
 from polymodal.distributions.strata import Strata
-from polymodal.model import LatentModel, MultimodalVAE
+from polymodal.latent import LatentLayout
+from polymodal.model import LatentModel
 from polymodal.tasks.answer import draws_at_once
 from polymodal.typing import Batch, Present
 
@@ -48,14 +49,18 @@ class LogMean:
 
 
 def posterior_of(
-    model: LatentModel, x: Batch, present: Present, shown: Sequence[str]
+    model: LatentModel, x: Batch, present: Present, shown: Sequence[str], *, answers: bool = False
 ) -> Distribution:
-    """q(z | x of the modalities ``shown``); with none of them it is that of empty rows."""
+    """q(z | x of the modalities ``shown``); with none of them it is that of empty rows.
+
+    With ``answers`` it is what questions are answered from, else any good proposal.
+    """
     some = {name: present[name] for name in shown if name in present}
     if not some:
         name = next(iter(present))
         some = {name: torch.zeros_like(present[name])}
-    return model.posterior({name: x[name] for name in some}, some)
+    verb = model.answer_posterior if answers else model.posterior
+    return verb({name: x[name] for name in some}, some)
 
 
 def proposal_for(model: LatentModel, q: Distribution, of: Sequence[str]) -> Distribution:
@@ -63,9 +68,10 @@ def proposal_for(model: LatentModel, q: Distribution, of: Sequence[str]) -> Dist
 
     It has the prior in the place of the private blocks that ``of`` does not read.
     """
-    if not isinstance(model, MultimodalVAE) or not isinstance(q, Strata):
+    layout = getattr(model, "layout", None)
+    if not isinstance(layout, LatentLayout) or not isinstance(q, Strata):
         return q
-    p, layout = model.prior(), model.layout
+    p = model.prior()
     private = p.private if isinstance(p, Blocks) else p
     if not isinstance(private, Diagonal) or private.family != q.family:
         return q

@@ -94,7 +94,7 @@ def posterior_draws(
     Returns:
         Draws ``(n, B, D)`` and the effective sample size's share of K, ``(B,)``.
     """
-    q = model.posterior(x, present)
+    q = model.answer_posterior(x, present)
     if "score" in model.lacks:
         z = q.sample(torch.Size((draws,)))
         return z, z.new_ones(z.shape[1])

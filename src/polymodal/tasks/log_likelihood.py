@@ -228,7 +228,7 @@ class _Ask:
 
     def predictive(self, of: Names, given: Names) -> LogMean:
         """log ME p(x_of | z), draws from q(z | x_given)."""
-        q = posterior_of(self.model, self.x, self.present, given)
+        q = posterior_of(self.model, self.x, self.present, given, answers=True)
         x, present = self.part(of)
         (found,) = log_means(q, self.samples, lambda z: [log_given_z(self.model, z, x, present)])
         return found

@@ -16,8 +16,8 @@ from polymodal.tasks.impute import impute
 def translate(
     model: LatentModel,
     source: Tensors,
-    to: Sequence[str],
-    given: Sequence[str] | None = None,
+    to: str | Sequence[str],
+    given: str | Sequence[str] | None = None,
     *,
     draws: int = 1,
     seed: int = 0,
@@ -41,13 +41,17 @@ def translate(
         Name -> ``(draws, N, ...)``.
 
     Raises:
-        ValueError: If a name is unknown, nothing is wanted or given, or ``draws`` is below 1.
+        ValueError: If a name is unknown or given twice, nothing is wanted or given, or ``draws``
+            is below 1.
+        TypeError: If ``to`` or ``given`` is no list of names.
     """
     model.check_offers("translate")
+    to = modality_names("to", to)
     if not to:
         raise ValueError(f"nothing to translate to; name some of {', '.join(model.names)}.")
-    given = tuple(given if given is not None else (n for n in source.present if n not in to))
-    model.check_names((*to, *given))
+    model.check_names(to)
+    given = _sources(model, source, to) if given is None else modality_names("given", given)
+    model.check_names(given)
     absent = [name for name in given if name not in source.present]
     if absent or not given:
         raise ValueError(
@@ -67,6 +71,41 @@ def translate(
         text=text,
     )
     return said.draws if draws > 1 else {name: said.point[name][None] for name in to}
+
+
+def modality_names(role: str, names: str | Sequence[str]) -> tuple[str, ...]:
+    """The names that ``translate`` was given as ``to`` or ``given``; one alone is a list of one.
+
+    Raises:
+        TypeError: If they are no names.
+        ValueError: If one is named twice.
+    """
+    listed = (names,) if isinstance(names, str) else names
+    if not isinstance(listed, Sequence) or not all(isinstance(name, str) for name in listed):
+        raise TypeError(
+            f"translate: {role} must be the name of a modality or a list of names, got {names!r}."
+        )
+    for i, name in enumerate(listed):
+        if name in listed[:i]:
+            raise ValueError(f"translate: {role} names {name!r} twice; name it once.")
+    return tuple(listed)
+
+
+def _sources(model: LatentModel, source: Tensors, to: Sequence[str]) -> tuple[str, ...]:
+    """All modalities of the rows but ``to``."""
+    others = [name for name in model.names if name not in to]
+    found = tuple(name for name in source.present if name not in to)
+    if not others:
+        raise ValueError(
+            f"nothing to translate from: the model has no modality but {', '.join(to)}. "
+            "What is missing within a modality, impute fills in."
+        )
+    if not found:
+        raise ValueError(
+            f"nothing to translate from: the data have none of {', '.join(others)}; give rows "
+            "that have some."
+        )
+    return found
 
 
 @torch.no_grad()

@@ -148,7 +148,7 @@ class HeldOut:
                 continue
             x, present = self._gather(rows)
             hidden = torch.full((len(rows),), i, device=self._world.device)
-            z = _draws(model.posterior(x, _without(present, self._names, hidden)))
+            z = _draws(model.answer_posterior(x, _without(present, self._names, hidden)))
             model.calibrate(name, z, x[name], present[name])
 
     def _hidden_score(self, model: LatentModel) -> ValidationScore:
@@ -156,7 +156,8 @@ class HeldOut:
         for rows, hidden in self._batches():
             x, present = self._gather(rows)
             there = hidden.to(self._world.device)
-            z = _draws(model.posterior(x, _without(present, self._names, there)))  # (K, B, D)
+            q = model.answer_posterior(x, _without(present, self._names, there))
+            z = _draws(q)  # (K, B, D)
             for i in hidden.unique().tolist():
                 name, at = self._names[i], (there == i).nonzero().flatten()
                 mask = {name: present[name][at]}
