@@ -87,6 +87,7 @@ def test_what_is_written_reads_back_the_same(
         ("recpe: mvae\n", "Did you mean 'recipe'?"),
         ("- a\n", "holds a list"),
         ("a: [\n", "cannot be read as YAML"),
+        ("[" * 5000, "cannot be read as YAML"),
         ("set: 3\n", "must hold settings"),
         ("epochs: many\n", "many"),
     ],

@@ -46,7 +46,7 @@ def read_mapping(path: Path) -> Mapping[str, Any]:
         read = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise CommandError(f"No file {path}.") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError) as error:
         raise CommandError(f"{path} cannot be read as YAML: {error}") from error
     if read is None:
         return {}
@@ -73,7 +73,7 @@ def parse_settings(pairs: list[str] | None) -> dict[str, Any]:
             raise CommandError(f"--set expects key=value, such as --set beta=2.5; got {pair!r}.")
         try:
             settings[key.strip().replace("-", "_")] = _number_or(yaml.safe_load(value))
-        except yaml.YAMLError as error:
+        except (RecursionError, yaml.YAMLError) as error:
             raise CommandError(f"--set {pair}: the value is not YAML.") from error
     return settings
 
