@@ -113,7 +113,8 @@ def main() -> None:
             "# The recipe that is the default",
             f"All defaults{''.join(f', {EPOCHS[k]} epochs for {k}' for k in ran if k in EPOCHS)}, "
             f"{given.seeds} seed(s), measured on {date.today().isoformat()} by "
-            "`python benchmarks/own_recipe.py --write`. *skill*: 0 is as good as the best simple "
+            f"`python benchmarks/own_recipe.py --folder DIR --sets {' '.join(ran)} --write`. "
+            "*skill*: 0 is as good as the best simple "
             "method for every single column or modality, +0.10 is 10 % less error, with its 95 % "
             "interval over test rows; methods that cannot be told apart share a rank. *log p*: "
             "nats a row and question.",
