@@ -51,7 +51,8 @@ def page(results: Path, both: Sequence[str]) -> str:
         "two strided convolutions a picture (1.6 M parameters for five modalities), 64 latent "
         "numbers (32 shared and 32 for each modality where a recipe has private ones), 15 epochs "
         "of batches of 128 with Adam at 3e-3 for all, on one CPU thread. "
-        "*MultiVae* and *polymodal* have the papers' settings on these data (Laplace likelihoods of scale 0.75, divergences "
+        "*MultiVae* and *polymodal* have the papers' settings on these data (Laplace "
+        "likelihoods of scale 0.75, divergences "
         "weighted 2.5); *polymodal, defaults* has the recipes' own, but for these sizes, and a "
         "Laplace likelihood that learns its scale. The recipe `polymodal` is the library's own.",
         "**These are small runs.** Published models had 60,000 rows, deep residual networks and "
@@ -63,7 +64,8 @@ def page(results: Path, both: Sequence[str]) -> str:
         "row show one class; *by chance*, what the same class shares would give with nothing in "
         "common. What is given is read as each code answers questions: `mopoe` from the product "
         "of all that is given. *log p(x)*: nats a row, 100 importance samples from every "
-        "component in turn over the whole mixture, 300 rows, the same estimator for all; each under its own "
+        "component in turn over the whole mixture, 300 rows, the same estimator for all; each "
+        "under its own "
         "likelihood, so a learned scale is not to be compared with a fixed one. *Fréchet*: "
         "distance in the judges' features (less is better) of pictures made from one other "
         "modality, and from the prior. Mean over seeds ± their standard deviation.",
