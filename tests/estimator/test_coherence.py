@@ -172,6 +172,10 @@ def test_inception_is_asked_of_pictures_alone(monkeypatch, tmp_path) -> None:
     )
     assert few.fidelity is None
     assert "No Fréchet distances: fidelity: no modality has a judge" in few.notes[-1]
+    own = pm.coherence(model, data[30:], "label", data[:30], settings=QUICK, fidelity=True)
+    for row in own.fidelity.rows:
+        assert np.isnan(row.fid)
+        assert row.frechet == ways[row.name, row.given].frechet
     plain = pm.coherence(model, data[30:], "label", data[:30], settings=QUICK)
     assert plain.fidelity is None
     assert plain.table().equals(said.table())

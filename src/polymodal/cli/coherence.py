@@ -45,8 +45,11 @@ def coherence(
     judges: Annotated[
         Path | None, Parameter(help="A folder where judges are kept between runs.")
     ] = None,
+    fidelity: Annotated[
+        bool, Parameter(help="Fréchet distance, precision and recall by the judges' features too.")
+    ] = False,
     inception: Annotated[
-        Path | None, Parameter(help="Weights of FID's Inception: Fréchet distances too.")
+        Path | None, Parameter(help="Weights of FID's Inception: --fidelity by it too.")
     ] = None,
     seed: Annotated[
         int | None, Parameter(help="All draws follow from it; the model's own if not given.")
@@ -79,6 +82,7 @@ def coherence(
         with_label=with_label,
         samples=samples,
         cache=judges,
+        fidelity=fidelity,
         inception=inception,
         seed=seed,
         on_judge=lambda done, of, name: say(f"Judge {done + 1} of {of}: {name}"),

@@ -41,6 +41,7 @@ def coherence(
     samples: int | None = None,
     cache: str | Path | None = None,
     settings: JudgeSettings | None = None,
+    fidelity: bool = False,
     inception: str | Path | None = None,
     seed: int | None = None,
     on_judge: Callable[[int, int, str], None] | None = None,
@@ -63,9 +64,10 @@ def coherence(
         samples: New rows for the joint coherence; as many as test rows when None.
         cache: A folder where judges are kept.
         settings: How judges are trained.
-        inception: Weights of the published Inception network, a safetensors file. If named, what
-            is decoded is compared with real values by Fréchet distances too, pictures by that
-            network's features beside those of the judges (``Coherence.fidelity``).
+        fidelity: Compare what is decoded with real values too: Fréchet distance, precision and
+            recall by the judges' features (``Coherence.fidelity``).
+        inception: Weights of the published Inception network, a safetensors file. If named, there
+            is ``fidelity`` too, pictures by that network's features beside those of the judges.
         seed: All draws follow from it; the model's own when None.
         on_judge: Told the number of judges done, of all, and the modality that is next.
         on_rows: Told the number of test rows done.
@@ -122,7 +124,7 @@ def coherence(
         seed=model._seed(seed),
         on_rows=on_rows,
     )
-    if beside is None:
+    if beside is None and not fidelity:
         return result
     make = partial(
         evaluate_fidelity, model.model_, encoded, judges,
