@@ -75,9 +75,14 @@ def test_the_seed_decides_and_text_changes_no_pair(tmp_path: Path) -> None:
         assert (with_text.data.values(name) == again.data.values(name)).all()
     assert (with_text.data.values("text") == again.data.values("text")).all()
     assert (plain.data.values("svhn") != other.data.values("svhn")).any()
-    assert [one.strip() for one in with_text.data.values("text")] == [
-        WORDS[digit] for digit in with_text.labels
-    ]
+    texts = with_text.data.values("text")
+    assert [one.strip("_") for one in texts] == [WORDS[digit] for digit in with_text.labels]
+    # A model sees the eight characters, the word's place among them.
+    codec = DataCodec.fit(with_text.data)
+    assert codec.length("text") == 9
+    tokens = codec.encode(with_text.data).x["text"]
+    assert len(tokens.unique(dim=0)) == len(set(texts))
+    assert codec.decode("text", tokens).tolist() == texts.tolist()
 
 
 def test_most_and_n_take_less(tmp_path: Path) -> None:

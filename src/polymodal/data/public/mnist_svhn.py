@@ -13,12 +13,14 @@ from polymodal.data.public.digits import read_mnist, read_svhn
 from polymodal.data.public.folders import check_choice, checked_rows, spaced
 from polymodal.data.public.labelled import Labelled, assemble
 from polymodal.data.public.polymnist import DIGITS
+from polymodal.data.schema import ModalitySpec
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789-,;.!?:'\"\\/|_@#$%^&*~`+-=<>()[]{} \n"
 """The 71 characters of the text modality; ``-`` stands twice, as in the published alphabet."""
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 LENGTH = 8
+BLANK = "_"
 
 Index = str | Path | tuple[Any, Any]
 """Paired rows of MNIST and SVHN: two arrays, or an .npz file with ``mnist`` and ``svhn``."""
@@ -81,19 +83,21 @@ def mnist_svhn(
     rows = spaced(len(left), n)
     left, right = left[rows], right[rows]
     arrays = {"mnist": images[left], "svhn": houses[right]}
-    kinds = {"mnist": "image", "svhn": "image"}
+    kinds: dict[str, ModalitySpec | str] = {"mnist": "image", "svhn": "image"}
     if text:
-        arrays["text"], kinds["text"] = digit_texts(labels[left], seed), "text"
+        arrays["text"] = digit_texts(labels[left], seed)
+        kinds["text"] = ModalitySpec("text", column="text", tokenizer="char")
     return assemble("MNIST-SVHN", arrays, kinds, labels[left], DIGITS)
 
 
 def digit_texts(digits: np.ndarray, seed: int) -> np.ndarray:
     """English words of digits in strings of 8 characters, each at a random place.
 
-    The first character is at 0 to 7 - length, each as likely, so the last is always blank.
+    The first character is at 0 to 7 - length, each as likely, so the last is always blank. A
+    blank is written as an underscore: texts here begin and end with no white space.
 
     Example:
-        >>> digit_texts(np.array([3]), seed=0)[0].strip()
+        >>> digit_texts(np.array([3]), seed=0)[0].strip("_")
         'three'
     """
     # a stream of its own: the pairs are the same with and without text
@@ -102,7 +106,7 @@ def digit_texts(digits: np.ndarray, seed: int) -> np.ndarray:
     for row, digit in enumerate(digits):
         word = WORDS[digit]
         start = int(draws[row] * (LENGTH - len(word)))
-        texts[row] = (" " * start + word).ljust(LENGTH)
+        texts[row] = (BLANK * start + word).ljust(LENGTH, BLANK)
     return texts
 
 
