@@ -63,13 +63,9 @@ def coherence(
     """
     check_model(model)
     check_data(data)
-    if train is not None:
-        check_data(str(train))
-    if out is not None:
-        check_out(out, (".json",))
-    if judges is not None:
-        check_folder(judges, f"--judges {judges}")
-    _check_options(samples, inception)
+    _check_files(train, out, judges, inception)
+    if samples is not None and samples < 1:
+        raise CommandError(f"--samples must be at least 1, got {samples}.")
     from polymodal.estimator.judging import coherence as judge
 
     fitted = load_model(model)
@@ -94,8 +90,14 @@ def coherence(
     print_result(result, text, json)
 
 
-def _check_options(samples: int | None, inception: Path | None) -> None:
-    if samples is not None and samples < 1:
-        raise CommandError(f"--samples must be at least 1, got {samples}.")
+def _check_files(
+    train: Path | None, out: Path | None, judges: Path | None, inception: Path | None
+) -> None:
+    if train is not None:
+        check_data(str(train))
+    if out is not None:
+        check_out(out, (".json",))
+    if judges is not None:
+        check_folder(judges, f"--judges {judges}")
     if inception is not None and not inception.is_file():
         raise CommandError(f"--inception {inception}: there is no such file.")

@@ -96,17 +96,8 @@ def coherence(
     # Before judges are trained, so that a wrong file is said at once.
     beside = None if inception is None else _inception(model, taking_part, inception, encoded)
     if judges is None:
-        if train is None:
-            raise ValueError(
-                "coherence: judges must learn from some rows; pass train=, the rows that the "
-                "model was fitted on, or judges=."
-            )
-        known = model._rows(train)
-        source = model._encode(known)
-        unseen_rows(encoded, source, np.empty(0, dtype=np.int64))
-        learned, _ = labels_of(known, label)
         judges = _trained(
-            model, source, learned, label, taking_part,
+            model, encoded, train, label, taking_part,
             settings=settings, cache=cache, on_judge=on_judge,
         )  # fmt: skip
     if not judges:
@@ -220,8 +211,8 @@ def check_any(codes: np.ndarray, classes: Sequence[str]) -> None:
 
 def _trained(
     model: MultimodalModel,
-    source: Tensors,
-    labels: np.ndarray,
+    test: Tensors,
+    train: DataLike | None,
     label: str,
     names: Sequence[str],
     *,
@@ -229,7 +220,16 @@ def _trained(
     cache: str | Path | None,
     on_judge: Callable[[int, int, str], None] | None,
 ) -> dict[str, Judge]:
-    """A judge of each modality that the training rows have."""
+    """A judge of each modality that the training rows have, which are none of the test rows."""
+    if train is None:
+        raise ValueError(
+            "coherence: judges must learn from some rows; pass train=, the rows that the "
+            "model was fitted on, or judges=."
+        )
+    known = model._rows(train)
+    source = model._encode(known)
+    unseen_rows(test, source, np.empty(0, dtype=np.int64))
+    labels, _ = labels_of(known, label)
     classes = classes_of(labels, label)
     return train_judges(
         source,
