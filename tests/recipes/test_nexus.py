@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import pytest
 import torch
 from tests.helpers import linear, real_batch, real_modalities
-from torch import nn
+from torch import Tensor, nn
 from torch.distributions import Independent, MultivariateNormal, Normal, kl_divergence
 
 from polymodal.data.tensors import Tensors
@@ -16,7 +17,8 @@ from polymodal.model import Modality
 from polymodal.models.nexus import NexusModel
 from polymodal.networks import MLPDecoder, MLPEncoder
 from polymodal.random import seeded
-from polymodal.tasks.log_likelihood import log_likelihood
+from polymodal.tasks.log_likelihood import Kind, Names, log_likelihood
+from polymodal.typing import Batch
 
 
 def model(**settings: float) -> NexusModel:
@@ -113,45 +115,76 @@ def test_dropout_withholds_some_and_never_all_messages() -> None:
     assert not net._withheld(none).any()
 
 
-def test_the_evidence_of_linear_levels_is_exact() -> None:
-    """Linear g_m and decoders make p(x_S) a normal distribution that is known."""
-    truth = linear()
-    modalities = [
-        Modality(
-            name,
-            MLPEncoder(len(m.offset), (8,)),
-            partial(MLPDecoder, output_shape=(len(m.offset),), hidden=(8,)),
-            GaussianLikelihood(len(m.offset), m.noise),
-        )
-        for name, m in truth.modalities.items()
-    ]
-    with seeded(0):
-        net = NexusModel(modalities, 2, 2, message_dim=3, hidden=4).double().eval()
-        sayers = [nn.Linear(2, 2, dtype=torch.float64) for _ in modalities]
-        decoders = [truth.decoder(name) for name in truth.names]
-        net.sayers, net.decoders = nn.ModuleList(sayers), nn.ModuleList(decoders)
-    with torch.no_grad():  # proposals from the prior: wide enough for every row
-        net.nexus_head.linear.weight.zero_()
-        net.nexus_head.linear.bias.copy_(torch.tensor([0.0, 0.0, 0.5413, 0.5413]))
-    x = truth.sample(6)
-    present = truth.present(6)
-    found = log_likelihood(net, Tensors(x, present), samples=20_000).log_p
-    for row in range(1, 6):
+class Linear:
+    """Linear g_m and decoders make the density of any modalities a normal one that is known."""
+
+    def __init__(self) -> None:
+        self.truth = truth = linear()
+        modalities = [
+            Modality(
+                name,
+                MLPEncoder(len(m.offset), (8,)),
+                partial(MLPDecoder, output_shape=(len(m.offset),), hidden=(8,)),
+                GaussianLikelihood(len(m.offset), m.noise),
+            )
+            for name, m in truth.modalities.items()
+        ]
+        with seeded(0):
+            self.net = NexusModel(modalities, 2, 2, message_dim=3, hidden=4).double().eval()
+            self.sayers = [nn.Linear(2, 2, dtype=torch.float64) for _ in modalities]
+            self.decoders = [truth.decoder(name) for name in truth.names]
+            self.net.sayers = nn.ModuleList(self.sayers)
+            self.net.decoders = nn.ModuleList(self.decoders)
+        with torch.no_grad():  # proposals from the prior: wide enough for every row
+            self.net.nexus_head.linear.weight.zero_()
+            self.net.nexus_head.linear.bias.copy_(torch.tensor([0.0, 0.0, 0.5413, 0.5413]))
+
+    def exact(self, x: Batch, row: int, names: Sequence[str]) -> Tensor:
+        """log p of some modalities of a row."""
         means, factors, noise = [], [], []
-        for i, name in enumerate(truth.names):
-            if present[name][row]:
-                g, d = sayers[i], decoders[i]
+        for name, g, d in zip(self.truth.names, self.sayers, self.decoders, strict=True):
+            if name in names:
                 means.append(x[name][row] - d(g.bias))
                 factors.append(d.weight @ g.weight)
-                noise += [truth.modalities[name].noise ** 2] * len(d.bias)
-        if not means:
-            continue
+                noise += [self.truth.modalities[name].noise ** 2] * len(d.bias)
         factor = torch.cat(factors)
         covariance = factor @ factor.T + torch.diag(torch.tensor(noise, dtype=torch.float64))
-        exact = MultivariateNormal(torch.zeros(len(noise)).double(), covariance)
-        torch.testing.assert_close(
-            found[row], exact.log_prob(torch.cat(means)).detach(), rtol=0.0, atol=0.05
-        )
+        density = MultivariateNormal(torch.zeros(len(noise)).double(), covariance)
+        return density.log_prob(torch.cat(means)).detach()
+
+
+def test_the_evidence_of_linear_levels_is_exact() -> None:
+    model = Linear()
+    x, present = model.truth.sample(6), model.truth.present(6)
+    found = log_likelihood(model.net, Tensors(x, present), samples=20_000).log_p
+    for row in range(1, 6):
+        names = [name for name in model.truth.names if present[name][row]]
+        if names:
+            exact = model.exact(x, row, names)
+            torch.testing.assert_close(found[row], exact, rtol=0.0, atol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "less"),
+    [
+        ("marginal", None, ()),
+        ("marginal", ("b",), ()),
+        ("conditional", ("b",), ("b",)),
+        # from the prior whatever is given, as the proposals are here
+        ("predictive", ("b",), ()),
+    ],
+)
+def test_parts_of_linear_levels_are_exact(kind: Kind, given: Names | None, less: Names) -> None:
+    model = Linear()
+    x = model.truth.sample(5)
+    rows = Tensors(x, model.truth.present(5, 0.0))
+    said = log_likelihood(model.net, rows, samples=20_000, kind=kind, of=("a",), given=given)
+    full = range(1, 5)  # the first row has nothing
+    exact = torch.stack([model.exact(x, row, ("a", *less)) for row in full])
+    if less:
+        exact = exact - torch.stack([model.exact(x, row, less) for row in full])
+    torch.testing.assert_close(said.log_p[1:], exact, rtol=0.0, atol=0.06)
+    assert bool((said.ess > 0.01).all())
 
 
 @pytest.mark.parametrize("settings", [{"dropout": 1.5}, {"gamma": 0.0}, {"hidden": 0}])
