@@ -71,6 +71,8 @@ def checked(parameters: Mapping[str, Any]) -> dict[str, Any]:
     }
     least = {"latent_dim": 1, "private_dim": 0, "epochs": 1, "batch_size": 1}
     checked_seed("seed", found["seed"])
+    if not isinstance(found["progress"], bool):
+        raise TypeError(f"progress must be True or False, got {found['progress']!r}.")
     for name, low in least.items():
         value = found[name]
         if value is None and name in ("private_dim", "epochs", "batch_size"):

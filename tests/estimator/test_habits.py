@@ -107,6 +107,7 @@ def test_a_wrong_parameter_is_one_clear_error(wrong, said) -> None:
     [
         ({"networks": {"hidden": (4,)}}, "NetworkSettings"),
         ({"settings": ["beta"]}, "dictionary"),
+        ({"progress": "yes"}, "progress must be True or False"),
     ],
 )
 def test_a_parameter_of_a_wrong_type_is_one_clear_error(wrong, said) -> None:
