@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
+
+from polymodal.spelling import did_you_mean
 
 OK, FAILED, WRONG = 0, 1, 2
 
@@ -25,10 +26,10 @@ def check_known(got: str, known: Iterable[str], what: str, owner: str = "") -> s
     names = list(known)
     if got in names:
         return got
-    close = difflib.get_close_matches(got, names, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
     lead = f"{owner} has no" if owner else "No"
-    raise CommandError(f"{lead} {what} {got!r}.{hint} Known: {', '.join(names)}.")
+    raise CommandError(
+        f"{lead} {what} {got!r}.{did_you_mean(got, names)} Known: {', '.join(names)}."
+    )
 
 
 def one_line(text: str) -> str:

@@ -7,7 +7,6 @@ without fitting anything stands in ``evaluate``.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 import sys
 import tempfile
@@ -28,6 +27,7 @@ from polymodal.data.dataset import MultimodalData
 from polymodal.evaluate.examination import Examination, Measure
 from polymodal.evaluate.sheet import Sheet
 from polymodal.files import FileError
+from polymodal.spelling import did_you_mean
 from polymodal.training.plan import usual_batch_size, usual_epochs
 
 if TYPE_CHECKING:
@@ -131,10 +131,9 @@ def _plan(shared: Mapping[str, Any]) -> Plan:
     known = [field.name for field in dataclasses.fields(Plan)]
     for name in shared:
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
             raise ValueError(
-                f"compare has no parameter {name!r}.{hint} Known: {', '.join(known)}."
+                f"compare has no parameter {name!r}.{did_you_mean(name, known)} "
+                f"Known: {', '.join(known)}."
             )
     return Plan(**shared)
 

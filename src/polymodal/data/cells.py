@@ -11,7 +11,7 @@ from polymodal.data.names import Raw
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
-DAY = np.timedelta64(1, "D")
+_DAY, _SECOND = np.timedelta64(1, "D"), np.timedelta64(1, "s")
 
 
 def is_date(column: Series) -> bool:
@@ -19,6 +19,27 @@ def is_date(column: Series) -> bool:
     import pandas as pd
 
     return isinstance(column.dtype, pd.DatetimeTZDtype) or column.dtype.kind == "M"
+
+
+def from_days(days: np.ndarray, dtype: str) -> Raw:
+    """Dates from days since 1970, to the second."""
+    import pandas as pd
+
+    lost = np.isnan(days)
+    # the years that pandas' nanoseconds can hold
+    seconds = np.round(np.clip(np.where(lost, 0, days), -106_000, 106_000) * (_DAY / _SECOND))
+    stamps = np.datetime64("1970-01-01", "s") + seconds.astype("timedelta64[s]")
+    stamps[lost] = np.datetime64("NaT")
+    wanted: Raw = pd.api.types.pandas_dtype(dtype)
+    if isinstance(wanted, pd.DatetimeTZDtype):
+        return (
+            pd.DatetimeIndex(stamps)
+            .as_unit(wanted.unit)
+            .tz_localize("UTC")
+            .tz_convert(wanted.tz)
+            .array
+        )
+    return stamps.astype(wanted)
 
 
 def numbers(column: Series, where: str) -> np.ndarray:
@@ -31,7 +52,7 @@ def numbers(column: Series, where: str) -> np.ndarray:
 
     if is_date(column):
         stamps = column.dt.tz_convert("UTC").dt.tz_localize(None) if _has_zone(column) else column
-        days = (stamps.to_numpy() - np.datetime64("1970-01-01")) / DAY
+        days = (stamps.to_numpy() - np.datetime64("1970-01-01")) / _DAY
         return np.asarray(days, dtype=np.float64)
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(object)

@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from polymodal.data.cells import DAY, as_dates, decimals, is_date, numbers
+from polymodal.data.cells import as_dates, decimals, from_days, is_date, numbers
 from polymodal.data.magnitude import LARGEST, LARGEST_COUNT, check_spread, standardised
-from polymodal.data.names import Raw, nearest
+from polymodal.data.names import Raw, nearest, plain
 from polymodal.data.schema import ColumnSpec, Level
 from polymodal.typing import is_whole
 
@@ -208,12 +208,12 @@ class ColumnCodec:
 
     def _stranger(self, column: Series, lost: np.ndarray, where: str) -> str:
         row = int(np.argmax(lost))
-        got = _plain(column.iloc[row])
+        got = plain(column.iloc[row])
         what = "category" if self.kind == "category" else "level"
         return f"{where}, row {row}: the {what} {got!r}"
 
     def _nearest(self, column: Series, lost: np.ndarray) -> str:
-        got = _plain(column.iloc[int(np.argmax(lost))])
+        got = plain(column.iloc[int(np.argmax(lost))])
         return nearest(got, [str(one) for one in self.levels or ()])
 
     def _from_codes(self, values: np.ndarray) -> Raw:
@@ -240,7 +240,7 @@ class ColumnCodec:
 
         holes = pd.isna(raw)
         if self.dtype.startswith("datetime64"):
-            return _dates(raw, self.dtype)
+            return from_days(raw, self.dtype)
         if raw.dtype == object and holes.all() and self.dtype.startswith(("float", "category")):
             return np.full(len(raw), np.nan)
         dtype = pd.api.types.pandas_dtype("object" if self.dtype == "category" else self.dtype)
@@ -266,10 +266,6 @@ def _as_they_were(values: np.ndarray, dtype: str) -> np.ndarray:
     return values.astype(np.float32) if "float32" in dtype.lower() else values
 
 
-def _plain(value: Raw) -> Raw:
-    return value.item() if isinstance(value, np.generic) else value
-
-
 def _levels_of(column: Series) -> tuple[Level, ...]:
     import pandas as pd
 
@@ -277,31 +273,6 @@ def _levels_of(column: Series) -> tuple[Level, ...]:
         found = list(column.dtype.categories)
     else:
         found = list(column.dropna().unique())
-    plain = {one.item() if isinstance(one, np.generic) else one for one in found}
     if isinstance(column.dtype, pd.CategoricalDtype):
-        return tuple(one.item() if isinstance(one, np.generic) else one for one in found)
-    return tuple(sorted(plain, key=lambda one: (isinstance(one, str), one)))
-
-
-def _dates(days: np.ndarray, dtype: str) -> Raw:
-    """Dates from days since 1970, to the second."""
-    import pandas as pd
-
-    lost = np.isnan(days)
-    # the years that pandas' nanoseconds can hold
-    seconds = np.round(np.clip(np.where(lost, 0, days), -106_000, 106_000) * (DAY / _SECOND))
-    stamps = np.datetime64("1970-01-01", "s") + seconds.astype("timedelta64[s]")
-    stamps[lost] = np.datetime64("NaT")
-    wanted: Raw = pd.api.types.pandas_dtype(dtype)
-    if isinstance(wanted, pd.DatetimeTZDtype):
-        return (
-            pd.DatetimeIndex(stamps)
-            .as_unit(wanted.unit)
-            .tz_localize("UTC")
-            .tz_convert(wanted.tz)
-            .array
-        )
-    return stamps.astype(wanted)
-
-
-_SECOND = np.timedelta64(1, "s")
+        return tuple(map(plain, found))
+    return tuple(sorted(set(map(plain, found)), key=lambda one: (isinstance(one, str), one)))

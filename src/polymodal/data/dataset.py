@@ -12,7 +12,7 @@ import numpy as np
 from polymodal.data.extract import Extracted, extract
 from polymodal.data.kinds import CELLWISE
 from polymodal.data.names import Raw, nearest, objects
-from polymodal.data.rows import RowIndex, Rows
+from polymodal.data.rows import ArrayRows, RowIndex, Rows
 from polymodal.data.schema import Schema
 
 if TYPE_CHECKING:
@@ -143,6 +143,11 @@ class MultimodalData:
         """What is there of one modality: bool, (N, P) where cells may be missing, else (N,)."""
         self._known(name)
         return self._present[name]
+
+    @property
+    def in_arrays(self) -> bool:
+        """Whether the rows came in a dictionary of arrays, not in a frame."""
+        return isinstance(self._rows, ArrayRows)
 
     def native(self) -> Raw:
         """The rows in the container that they came in: a frame, or a dictionary of arrays."""

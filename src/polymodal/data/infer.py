@@ -39,7 +39,7 @@ import numpy as np
 
 from polymodal.data.cells import is_date, numbers
 from polymodal.data.images import describe_images, holds_images
-from polymodal.data.names import Raw, checked_name, free_name
+from polymodal.data.names import Raw, checked_name, free_name, plain
 from polymodal.data.schema import ColumnSpec, Level, ModalitySpec, Schema
 from polymodal.data.series import numeric_cell
 from polymodal.data.sounds import holds_sounds
@@ -168,7 +168,7 @@ def infer_column(
 
 
 def _level(value: Raw, name: str) -> Level:
-    value = value.item() if isinstance(value, np.generic) else value
+    value = plain(value)
     if not isinstance(value, Level):
         raise LeftOutError(f"a category of type {type(value).__name__}")
     return value

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterable
 from typing import Any
 
 import numpy as np
 
+from polymodal.spelling import did_you_mean
+
 Raw = Any
 """Raw values, or one, as the caller has them: of any type."""
 
 
-def did_you_mean(name: object, known: Collection[str]) -> str:
-    """A sentence that names the nearest known name; empty if none is near.
-
-    Example:
-        >>> did_you_mean("imgae", ["image", "table"]), did_you_mean("xyz", ["image"])
-        (" Did you mean 'image'?", '')
-    """
-    near = difflib.get_close_matches(str(name), list(known), n=1)
-    return f" Did you mean {near[0]!r}?" if near else ""
+def plain(value: Raw) -> Raw:
+    """A scalar of numpy as Python's own; anything else as it is."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def checked_name(name: object, what: str, where: str) -> str:

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from polymodal.data.kinds import OWNERS, SIZES, check_settings
-from polymodal.data.names import checked_name, did_you_mean, free_name, nearest
+from polymodal.data.names import checked_name, free_name, nearest
 from polymodal.data.text_settings import check_text
 from polymodal.files import as_path
+from polymodal.spelling import did_you_mean
 from polymodal.typing import COLUMN_KINDS, ColumnKind
 
 ModalityKind = Literal[

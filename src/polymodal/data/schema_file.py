@@ -7,9 +7,10 @@ from collections.abc import Hashable, Mapping
 from typing import Any
 
 from polymodal.data.kinds import KEYS, detail_of
-from polymodal.data.names import Raw, did_you_mean, nearest
+from polymodal.data.names import Raw, nearest
 from polymodal.data.schema import ColumnSpec, ModalitySpec, Schema
 from polymodal.data.text_settings import text_detail
+from polymodal.spelling import did_you_mean
 
 FORMAT = 1
 _KEYS = {

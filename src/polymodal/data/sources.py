@@ -50,11 +50,12 @@ from polymodal.data.dataset import MultimodalData
 from polymodal.data.images import array_layout, describe_images, holds_images
 from polymodal.data.infer import LeftOutError, infer_column, infer_schema
 from polymodal.data.kinds import KEYS
-from polymodal.data.names import Raw, checked_name, did_you_mean, nearest, objects
+from polymodal.data.names import Raw, checked_name, nearest, objects, plain
 from polymodal.data.rows import ArrayRows, FrameRows
 from polymodal.data.schema import KINDS, ColumnSpec, ModalitySpec, Schema
 from polymodal.data.sounds import holds_sounds
 from polymodal.data.tags import are_sets_of_strings, guess_separator
+from polymodal.spelling import did_you_mean
 from polymodal.typing import COLUMN_KINDS
 
 if TYPE_CHECKING:
@@ -435,7 +436,7 @@ def _scalar_spec(name: str, rows: ArrayRows, kind: str) -> ColumnSpec:
         if isinstance(spec, ColumnSpec):
             return spec
         raise ValueError(f"arrays, {name!r}: give its kind; it looks like a {spec.kind}.")
-    levels = {one.item() if isinstance(one, np.generic) else one for one in known.unique()}
+    levels = set(map(plain, known.unique()))
     if whole:
         levels = {int(one) for one in levels}  # float64 where rows are masked
     ordered = tuple(sorted(levels, key=lambda one: (isinstance(one, str), one)))

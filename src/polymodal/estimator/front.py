@@ -19,7 +19,7 @@ from polymodal.files import as_path
 from polymodal.fitting import as_data
 from polymodal.tasks.attribute import attribution_frame
 from polymodal.tasks.cluster import cluster
-from polymodal.tasks.filled import Imputation, bare, contained, container_of
+from polymodal.tasks.filled import Imputation, contained, container_of
 from polymodal.tasks.generate import Values, embed, generate
 from polymodal.tasks.impute import impute
 from polymodal.tasks.log_likelihood import Kind, log_likelihood
@@ -204,8 +204,8 @@ class MultimodalModel(Learner):
         answers = []
         for i in range(draws):
             values = {name: self.codec_.decode(name, said[name][i], rows.index) for name in wanted}
-            if container_of(rows) == "arrays":
-                values = {name: bare(self.codec_, name, one) for name, one in values.items()}
+            if rows.in_arrays:
+                values = contained(self.codec_, values, "arrays")
             answers.append(values[wanted[0]] if isinstance(to, str) else values)
         return answers[0] if draws == 1 else answers
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from polymodal.model import LatentModel, Modality
+from polymodal.spelling import did_you_mean
 from polymodal.typing import is_whole
 
 RecipeFunction = Callable[..., LatentModel]
@@ -69,7 +69,7 @@ class Recipe:
             if name not in self.settings:
                 raise ValueError(
                     f"recipe {self.name!r} has no setting {name!r}."
-                    f"{nearest(name, self.settings)} It knows: {', '.join(self.settings)}."
+                    f"{did_you_mean(name, self.settings)} It knows: {', '.join(self.settings)}."
                 )
             wanted = _wanted(self.settings[name], settings[name])
             if wanted:
@@ -145,12 +145,6 @@ def get_recipe(name: str) -> Recipe:
         ValueError: If there is none, with the nearest name.
     """
     if name not in RECIPES:
-        hint = nearest(str(name), RECIPES)
+        hint = did_you_mean(name, RECIPES)
         raise ValueError(f"no recipe {name!r}.{hint} Known: {', '.join(sorted(RECIPES))}.")
     return RECIPES[name]
-
-
-def nearest(name: str, known: Mapping[str, object]) -> str:
-    """A hint with the known name that is most alike, or nothing."""
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f" Did you mean {close[0]!r}?" if close else ""

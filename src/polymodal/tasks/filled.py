@@ -132,8 +132,8 @@ class Imputation:
                 spread[name] = _table_spread([draw[name] for draw in draws])
             else:
                 spread[name] = _spread(np.stack([_numbers(draw[name]) for draw in draws]))
-        if container_of(self.data) == "arrays":
-            return {name: bare(self.codec, name, value) for name, value in spread.items()}
+        if self.data.in_arrays:
+            return contained(self.codec, spread, "arrays")
         tables = [name for name in spread if self.codec.kind(name) == "table"]
         if len(spread) == 1 and tables:
             return spread[tables[0]]
@@ -185,7 +185,7 @@ class Imputation:
 
 def container_of(data: MultimodalData) -> Container:
     """What the data came in."""
-    return "arrays" if isinstance(data.native(), dict) else "frame"
+    return "arrays" if data.in_arrays else "frame"
 
 
 def contained(codec: DataCodec, values: dict[str, Any], container: Container) -> Any:  # noqa: ANN401
@@ -193,7 +193,11 @@ def contained(codec: DataCodec, values: dict[str, Any], container: Container) ->
     import pandas as pd
 
     if container == "arrays":
-        return {name: bare(codec, name, value) for name, value in values.items()}
+        arrays = {}
+        for name, value in values.items():
+            alone = codec.kind(name) == "table" and list(value.columns) == [name]
+            arrays[name] = value[name].to_numpy(copy=True) if alone else value
+        return arrays
     parts = []
     for name, value in values.items():
         if codec.kind(name) == "table":
@@ -202,12 +206,6 @@ def contained(codec: DataCodec, values: dict[str, Any], container: Container) ->
         parts.append(pd.Series(objects(value), name=codec.schema[name].column).to_frame())
     index = next((part.index for part in parts if isinstance(part, pd.DataFrame)), None)
     return pd.concat([part.set_axis(index, axis=0) for part in parts], axis=1)
-
-
-def bare(codec: DataCodec, name: str, value: Any) -> Any:  # noqa: ANN401
-    """A modality as arrays have it: a table of its own one column is an array, the rest as is."""
-    alone = codec.kind(name) == "table" and list(value.columns) == [name]
-    return value[name].to_numpy(copy=True) if alone else value
 
 
 def _keep_cells(made: Any, before: Any, there: np.ndarray) -> Any:  # noqa: ANN401
