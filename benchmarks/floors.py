@@ -31,11 +31,13 @@ class Call:
     Arguments:
         network: What was called.
         inputs: Noise like what it read, with a gradient where that had one.
+        named: The same of what it read by name, such as the mask of an attention.
         held: Whether its weights were held still, so that they get no gradient.
     """
 
     network: nn.Module
     inputs: tuple[Any, ...]
+    named: dict[str, Any]
     held: bool
 
 
@@ -55,20 +57,25 @@ def watch(model: LatentModel, step: Callable[[], object]) -> list[Call]:
     """The calls of one step, in order."""
     calls: list[Call] = []
 
-    def note(network: nn.Module, args: tuple[Any, ...], output: object) -> None:
-        inputs = tuple(_like(value) if isinstance(value, Tensor) else value for value in args)
+    def note(
+        network: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: object
+    ) -> None:
+        inputs = tuple(_like(value) for value in args)
+        named = {name: _like(value) for name, value in kwargs.items()}
         held = not any(weight.requires_grad for weight in network.parameters())
-        calls.append(Call(network, inputs, held))
+        calls.append(Call(network, inputs, named, held))
 
     found = {id(network): network for network in outermost_networks(model)}
-    hooks = [network.register_forward_hook(note) for network in found.values()]
+    hooks = [network.register_forward_hook(note, with_kwargs=True) for network in found.values()]
     step()
     for hook in hooks:
         hook.remove()
     return calls
 
 
-def _like(value: Tensor) -> Tensor:
+def _like(value: Any) -> Any:
+    if not isinstance(value, Tensor):
+        return value
     if not value.is_floating_point():
         return value.detach().clone()
     return torch.randn_like(value).requires_grad_(value.requires_grad)
@@ -78,12 +85,12 @@ def bare(calls: list[Call]) -> Tensor:
     """The sum of all outputs: what the floor goes forward and backward through."""
     total = torch.zeros(())
     for call in calls:
-        for value in call.inputs:
+        for value in (*call.inputs, *call.named.values()):
             if isinstance(value, Tensor):
                 value.grad = None
         weights = call.network.named_parameters() if call.held else ()
         still = {name: weight.detach() for name, weight in weights}
-        out = functional_call(call.network, still, call.inputs)
+        out = functional_call(call.network, still, call.inputs, call.named)
         for tensor in out if isinstance(out, tuple) else (out,):
             if isinstance(tensor, Tensor) and tensor.requires_grad:
                 total = total + tensor.sum()

@@ -116,11 +116,14 @@ def recipe_step(name: str, *, bf16: bool = False) -> Callable[[], None]:
 
 
 def model_step(model: LatentModel, *, bf16: bool = False) -> Callable[[], None]:
-    """A training step of a model of the images."""
+    """A training step of a model of the images; every step draws the same.
+
+    What is drawn may be how much a step has to do, as the tokens that a masked autoencoder shows.
+    """
     x, present = image_batch()
 
     def loss() -> Tensor:
-        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        with seeded(0), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             return model.loss(x, present, 0).loss.mean()
 
     return stepper(model, loss)
