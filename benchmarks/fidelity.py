@@ -227,6 +227,7 @@ def judged(folder: Path, judges: dict[str, Judge], test: Tensors, labels: np.nda
         "synergy": said.synergy_mean.value,
         "joint": joint.agreement.value,
         "joint_by_chance": joint.chance,
+        "joint_classes": joint.histograms,
         "frechet": float(np.mean(across)),
         "frechet_prior": float(np.mean(anew)),
         "log_likelihood": float(np.mean(facts["log_likelihood"])),

@@ -13,6 +13,7 @@ import torch
 
 import polymodal as pm
 from polymodal.comparison.plan import Plan, split_rows
+from polymodal.comparison.text import bars
 from polymodal.data.schema import ColumnSpec, ModalitySpec, Schema
 from polymodal.estimator.judging import codes_of, labels_of
 from polymodal.evaluate.judge import Judge
@@ -79,6 +80,14 @@ def test_the_table_has_the_numbers_of_the_protocol(whole) -> None:
     assert values["cap"].value == pytest.approx(np.mean(caps))
     assert values["1 input"].value > 0.9
     assert group.values["linear"] == {}
+    for shares in found.shares:
+        name = shares.name.removeprefix("class shares of new ")
+        assert shares.columns == ("x", "y", "z")
+        shown = [one.value for one in shares.values["pcca"].values()]
+        assert shown == pytest.approx(said.joint.histograms[name])
+        real = [one.value for one in shares.values["(real rows)"].values()]
+        assert real == pytest.approx(said.joint.reference)
+    assert len(found.shares) == 2
 
 
 def test_it_is_told_in_text_frame_and_page(whole, tmp_path: Path) -> None:
@@ -95,6 +104,28 @@ def test_it_is_told_in_text_frame_and_page(whole, tmp_path: Path) -> None:
     page = write_comparison(tmp_path / "c.html", found).read_text("utf-8")
     assert "<h2>Coherence</h2>" in page
     assert f">{shown:.2f}<br>" in page
+
+
+def test_the_class_shares_of_new_rows_stand_beside_the_joint_coherence(
+    whole, tmp_path: Path
+) -> None:
+    from polymodal.report import write_comparison
+
+    found, _ = whole
+    lines = found.text(80).splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("Class shares of new rows"))
+    table = [line.split("  ") for line in lines[at + 4 : at + 8]]
+    assert [line[0].strip() for line in table if line[0]] == ["method", "(real rows)", "pcca"]
+    real = [one.value for one in found.shares[0].values["(real rows)"].values()]
+    assert bars(real) in found.text(80)
+    assert "class shares of new two: z_low" in found.frame()
+    page = write_comparison(tmp_path / "c.html", found).read_text("utf-8")
+    assert f"<td>{bars(real)}</td>" in page
+
+
+def test_a_collapsed_modality_shows_one_bar() -> None:
+    assert bars([0.0, 1.0, 0.0]) == "·█· 1.00"
+    assert bars([0.0, 0.0]) == "-"
 
 
 def test_a_family_without_new_rows_has_a_dash_and_a_note(whole) -> None:
@@ -117,6 +148,7 @@ def test_it_goes_on_where_it_was(whole, tmp_path: Path, monkeypatch: pytest.Monk
     for name in RECIPES:
         assert again.row(name).skill == found.row(name).skill
     assert again.groups == found.groups
+    assert again.shares == found.shares
     assert again.notes == found.notes
 
 

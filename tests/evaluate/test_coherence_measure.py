@@ -35,9 +35,9 @@ def test_its_numbers_are_those_of_the_protocol(missing: bool) -> None:
     model, source, codes = case(missing)
     measure = CoherenceMeasure(codes, JUDGES, NAMES)
     found = measure(model, SimpleNamespace(test=source, seed=7))
-    assert list(found) == [
-        f"coherence: {one}" for one in ("1 input", "2 inputs", "joint", "joint by chance", "cap")
-    ]
+    told = ("1 input", "2 inputs", "joint", "joint by chance", "cap")
+    shares = [f"class shares of new {name}: {code}" for name in NAMES for code in range(4)]
+    assert list(found) == [*(f"coherence: {one}" for one in told), *shares]
     ones = torch.ones(1, 60, dtype=torch.float64)
     value = {name.partition(": ")[2]: one.mean(ones).item() for name, one in found.items()}
     wanted = evaluate_coherence(model, source, codes, JUDGES, seed=7, resamples=2)
@@ -46,6 +46,9 @@ def test_its_numbers_are_those_of_the_protocol(missing: bool) -> None:
     assert 0 < value["1 input"] < 1
     assert value["joint"] == pytest.approx(wanted.joint.agreement.value)
     assert value["joint by chance"] == pytest.approx(wanted.joint.chance)
+    for name in NAMES:
+        shown = [found[f"class shares of new {name}: {c}"].mean(ones).item() for c in range(4)]
+        assert shown == pytest.approx(wanted.joint.histograms[name])
     caps = [one.value for one in wanted.conditional.caps.values()]
     assert value["cap"] == pytest.approx(sum(caps) / 3)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,10 +11,13 @@ from pathlib import Path
 import torch
 
 from polymodal.comparison.plan import Split
+from polymodal.comparison.result import REAL, Comparison
 from polymodal.estimator.judging import check_any, classes_of, codes_of, labels_of
 from polymodal.evaluate.coherence_measure import CoherenceMeasure
 from polymodal.evaluate.judges import train_judges
+from polymodal.evaluate.result import Estimate
 from polymodal.fitting import anything
+from polymodal.metrics.classes import class_shares
 from polymodal.typing import rows_present
 
 
@@ -92,6 +96,24 @@ class Labelled:
             on_judge=on_judge,
         )
         return CoherenceMeasure(self.judged, judges, names)
+
+    def named(self, found: Comparison) -> Comparison:
+        """The comparison with the classes' names over their shares, and the real shares beside."""
+        real = class_shares(self.judged, len(self.classes)).tolist()
+        exact = {
+            name: Estimate(share, share, share)
+            for name, share in zip(self.classes, real, strict=True)
+        }
+        shares = []
+        for group in found.shares:
+            values = {
+                method: {self.classes[int(code)]: one for code, one in columns.items()}
+                for method, columns in group.values.items()
+            }
+            shares.append(
+                dataclasses.replace(group, columns=self.classes, values={**values, REAL: exact})
+            )
+        return dataclasses.replace(found, shares=tuple(shares))
 
     def notes(self, measure: CoherenceMeasure) -> list[str]:
         """What the reader should know of the judges, a sentence each."""

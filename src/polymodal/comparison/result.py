@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 SKILLS = "skill by modality"
 """The group whose numbers may be below 0 and are said with their sign."""
 
+REAL = "(real rows)"
+"""What class shares are compared with: those of the test rows."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -84,6 +87,8 @@ class Comparison:
     Arguments:
         rows: One a method, the best first.
         groups: Further columns: skill by modality, and what else was measured.
+        shares: Of a comparison with a label, the class shares of each modality of new rows: a
+            group a modality, a column a class; of ``REAL`` beside the methods.
         recommendation: What to use and why, in a few sentences.
         level: Level of the intervals whose coverage is given.
         sizes: Rows of each part: ``train``, ``validation``, ``test``.
@@ -107,6 +112,7 @@ class Comparison:
     n_asked: int
     simple_cpu_seconds: float
     notes: tuple[str, ...] = field(default=())
+    shares: tuple[Group, ...] = field(default=())
 
     def row(self, method: str) -> Row:
         """The row of a method.
@@ -133,7 +139,7 @@ class Comparison:
                     line |= _columns(item.name, value)
                 else:
                     line[item.name] = value
-            for group in self.groups:
+            for group in (*self.groups, *self.shares):
                 for column in group.columns:
                     estimate = group.values.get(row.method, {}).get(column)
                     line |= _columns(f"{group.name}: {column}", estimate)

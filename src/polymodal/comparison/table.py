@@ -9,6 +9,7 @@ from polymodal.comparison.folder import Finished
 from polymodal.comparison.plan import Split
 from polymodal.comparison.result import SKILLS, Comparison, Group, Row
 from polymodal.comparison.words import DESCRIBED, GROUPS, MEANS, recommend
+from polymodal.evaluate.coherence_measure import SHARES
 from polymodal.evaluate.examination import Examination
 from polymodal.evaluate.ranking import Averaged, Ranking
 from polymodal.evaluate.result import Estimate
@@ -70,9 +71,11 @@ def assemble(
     ]
     rows.sort(key=lambda row: _place(row, ranking))
     epochs = dict.fromkeys(names, (allowed, usual))
+    groups = _groups(ranking)
     return Comparison(
         rows=tuple(rows),
-        groups=tuple(_groups(ranking)),
+        groups=tuple(one for one in groups if not one.name.startswith(SHARES)),
+        shares=tuple(one for one in groups if one.name.startswith(SHARES)),
         recommendation=recommend(ranking, rows, exam.level, epochs),
         level=exam.level,
         sizes=split.sizes,

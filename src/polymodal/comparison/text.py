@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Sequence
 
 from polymodal.comparison.progress import duration
-from polymodal.comparison.result import Comparison, Group, Row
+from polymodal.comparison.result import REAL, Comparison, Group, Row
+from polymodal.evaluate.coherence_measure import SHARES
 from polymodal.evaluate.result import Estimate
 
 _LEFT = ("method",)
@@ -17,6 +19,12 @@ ABOUT_RECIPES = (
     "modalities; they differ in how they join what the modalities say. `polymodal explain NAME` "
     "tells more."
 )
+ABOUT_SHARES = (
+    "Class shares of new rows",
+    "a bar a class, in their order, and the share of the most frequent one. A model "
+    "that shows one class alone agrees with itself: its joint coherence says nothing.",
+)
+_BARS = "·▁▂▃▄▅▆▇█"
 # The first of these go where a narrow screen has no room.
 _DISPENSABLE = ("wall", "log-lik.", "CPU")
 
@@ -33,6 +41,10 @@ def as_text(comparison: Comparison, width: int) -> str:
     blocks = [_wrapped(describe_protocol(comparison), width), _lines(columns)]
     for group in comparison.groups:
         blocks.append(_group_table(comparison, group, width))
+    if comparison.shares:
+        name, says = ABOUT_SHARES
+        blocks.append(_wrapped(f"{name}: {says}", width))
+        blocks += [_lines(part) for part in _side_by_side(share_columns(comparison), width)]
     blocks.append(_bullets("How to read it", legend(comparison, hidden), width))
     notes = [*comparison.notes, *marks.notes]
     if notes:
@@ -91,26 +103,59 @@ def main_columns(comparison: Comparison, marks: Marks) -> dict[str, list[str]]:
 
 
 def _group_table(comparison: Comparison, group: Group, width: int) -> str:
-    """A group's columns, in as many tables side by side as the width asks for."""
+    """A group's columns, in as many tables below each other as the width asks for."""
     rows = [row for row in comparison.rows if row.failure is None]
-    longest = max(8, (width - 20) // 2)
-    methods = [shown_name(row) for row in rows]
-    parts: list[dict[str, list[str]]] = [{"method": methods}]
+    columns = {"method": [shown_name(row) for row in rows]}
     for column in group.columns:
-        values = [
+        columns[column] = [
             _or_dash(
                 group.values.get(row.method, {}).get(column), lambda e: group.form.format(e.value)
             )
             for row in rows
         ]
+    lead = _wrapped(f"{group.name[:1].upper()}{group.name[1:]}: {group.says}", width)
+    return "\n\n".join([lead, *(_lines(part) for part in _side_by_side(columns, width))])
+
+
+def _side_by_side(columns: dict[str, list[str]], width: int) -> list[dict[str, list[str]]]:
+    """The columns in as many tables as the width asks for, the first column in each."""
+    (lead, first), *others = columns.items()
+    longest = max(8, (width - 20) // 2)
+    parts = [{lead: first}]
+    for column, values in others:
         title = column if len(column) <= longest else f"{column[: longest - 1]}…"
         grown = {**parts[-1], title: values}
         if _width(grown) > width and len(parts[-1]) > 1:
-            parts.append({"method": methods, title: values})
+            parts.append({lead: first, title: values})
         else:
             parts[-1] = grown
-    lead = _wrapped(f"{group.name[:1].upper()}{group.name[1:]}: {group.says}", width)
-    return "\n\n".join([lead, *(_lines(part) for part in parts)])
+    return parts
+
+
+def share_columns(comparison: Comparison) -> dict[str, list[str]]:
+    """Title -> cells: the real rows, then each method that makes new rows, a bar a class."""
+    first = comparison.shares[0]
+    rows = [row for row in comparison.rows if first.values.get(row.method)]
+    columns = {"method": [REAL, *map(shown_name, rows)]}
+    for group in comparison.shares:
+        methods = [REAL, *(row.method for row in rows)]
+        shares = [[one.value for one in group.values[method].values()] for method in methods]
+        columns[group.name.removeprefix(SHARES)] = [bars(each) for each in shares]
+    return columns
+
+
+def bars(shares: Sequence[float]) -> str:
+    """A bar a class, the largest full, and the share of the largest.
+
+    Example:
+        >>> bars([0.25, 0.5, 0.25, 0.0])
+        '▄█▄· 0.50'
+    """
+    most = max(shares)
+    if not most > 0:
+        return "-"
+    tall = [_BARS[math.ceil((len(_BARS) - 1) * one / most)] for one in shares]
+    return f"{''.join(tall)} {most:.2f}"
 
 
 def shown_name(row: Row) -> str:

@@ -26,11 +26,16 @@ from polymodal.random import derive_seed
 from polymodal.typing import rows_present
 
 GROUP = "coherence"
+SHARES = "class shares of new "
+"""How the group of a modality's class shares begins; its columns are the classes' numbers."""
 
 
 @dataclass(frozen=True)
 class CoherenceMeasure:
     """Conditional coherence by number of inputs, joint coherence, and the judges' cap.
+
+    Beside the joint coherence stand the class shares of each modality of the new rows: a decoder
+    that always shows one class agrees with itself.
 
     Arguments:
         codes: The classes of the test rows, ``(N,)``; -1 where unknown.
@@ -45,6 +50,7 @@ class CoherenceMeasure:
     def __call__(self, model: LatentModel, exam: Examination) -> dict[str, OverRows | str]:
         """Name -> sums over the test rows, or why the model does not have it."""
         found: dict[str, OverRows] = {}
+        shares: dict[str, OverRows] = {}
         lacking: dict[str, OverRows | str] = {}
         for what, verb in (("conditional", "translate"), ("joint", "generate")):
             if verb in model.lacks:
@@ -52,9 +58,11 @@ class CoherenceMeasure:
             elif verb == "translate":
                 found |= self._conditional(model, exam.test, derive_seed(exam.seed, 1))
             elif len(self.judges) > 1:
-                found |= self._joint(model, derive_seed(exam.seed, 3))
+                classes = self._generated(model, derive_seed(exam.seed, 3))
+                found |= self._joint(classes)
+                shares = self._shares(classes)
         found["cap"] = MeanOf(list(self.caps(exam.test).values()))
-        return {f"{GROUP}: {what}": one for what, one in found.items()} | lacking
+        return {f"{GROUP}: {what}": one for what, one in found.items()} | shares | lacking
 
     def caps(self, test: Tensors) -> dict[str, RowSums]:
         """How often each judge tells the class of the real values of the test rows."""
@@ -83,15 +91,29 @@ class CoherenceMeasure:
             for k, subsets in sorted(by_inputs.items())
         }
 
-    def _joint(self, model: LatentModel, seed: int) -> dict[str, OverRows]:
-        """As many new rows as test rows, which stand for them in the resamples."""
+    @property
+    def _n_classes(self) -> int:
+        return len(next(iter(self.judges.values())).classes)
+
+    def _generated(self, model: LatentModel, seed: int) -> dict[str, Tensor]:
+        """The classes of as many new rows as test rows, which stand for them in the resamples."""
         said = judge_generated(model, len(self.codes), self.judges, seed=seed)
-        classes = torch.stack([one.cpu() for one in said.values()])  # (M, N)
+        return {name: one.cpu() for name, one in said.items()}
+
+    def _joint(self, said: Mapping[str, Tensor]) -> dict[str, OverRows]:
+        classes = torch.stack(list(said.values()))  # (M, N)
         agree = ((classes == classes[0]).all(0) & (classes[0] >= 0)).double()
-        n_classes = len(next(iter(self.judges.values())).classes)
         return {
             "joint": RowSums(agree, torch.ones_like(agree)),
-            "joint by chance": ByChance(classes, n_classes),
+            "joint by chance": ByChance(classes, self._n_classes),
+        }
+
+    def _shares(self, said: Mapping[str, Tensor]) -> dict[str, OverRows]:
+        """The share of each class in each modality of the new rows."""
+        return {
+            f"{SHARES}{name}: {code}": RowSums((one == code).double(), (one >= 0).double())
+            for name, one in said.items()
+            for code in range(self._n_classes)
         }
 
     def _rows(self, test: Tensors) -> dict[str, Tensor]:

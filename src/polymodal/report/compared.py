@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from polymodal.comparison.text import (
     ABOUT_RECIPES,
+    ABOUT_SHARES,
     Marks,
     describe_protocol,
     legend,
     main_columns,
+    share_columns,
     shown_name,
 )
 from polymodal.report.charts import draw_skills
@@ -70,6 +72,7 @@ def render_comparison(comparison: Comparison, title: str) -> str:
         [row.simple for row in drawn],
     )
     return environment.get_template("comparison.html.j2").render(
+        zip=zip,
         title=title,
         style=Markup(style.read_text("utf-8")),
         protocol=describe_protocol(comparison),
@@ -80,6 +83,8 @@ def render_comparison(comparison: Comparison, title: str) -> str:
         legend=[sentence.partition(": ")[::2] for sentence in legend(comparison)],
         notes=[*comparison.notes, *marks.notes],
         groups=[_group(comparison, group) for group in comparison.groups],
+        shares=share_columns(comparison) if comparison.shares else {},
+        about_shares=ABOUT_SHARES,
         methods=[(shown_name(row), row.what) for row in comparison.rows],
         about=ABOUT_RECIPES,
     )
