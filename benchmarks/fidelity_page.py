@@ -62,7 +62,9 @@ def page(results: Path, both: Sequence[str]) -> str:
         "*coherence, k*: share of decoded pictures with the row's class, given k other modalities "
         "(mean over subsets, then targets that were not given). *joint*: all modalities of a new "
         "row show one class; *by chance*, what the same class shares would give with nothing in "
-        "common. What is given is read as each code answers questions: `mopoe` from the product "
+        "common; *one class*, the share of the most frequent class of new rows in the modality "
+        "where it is largest (a collapsed decoder has 1; the files of the runs hold all shares; "
+        "runs before they were kept have none). What is given is read as each code answers questions: `mopoe` from the product "
         "of all that is given. *log p(x)*: nats a row, 100 importance samples from every "
         "component in turn over the whole mixture, 300 rows, the same estimator for all; each "
         "under its own "
@@ -72,7 +74,8 @@ def page(results: Path, both: Sequence[str]) -> str:
     ]
     for name in dict.fromkeys(run["set"] for run in runs):
         mine = [run for run in runs if run["set"] == name]
-        parts += [f"## {name}", table(mine), verdict(mine), *filter(None, [goal(mine)])]
+        parts += [f"## {name}", table(mine), verdict(mine)]
+        parts += filter(None, [likelihoods(mine), goal(mine)])
     polydigits = [run for run in runs if run["set"] == "polydigits"]
     parts += ["## What the papers report", papers(polydigits, both)]
     return "\n\n".join(parts) + "\n"
@@ -88,11 +91,18 @@ def columns(runs: list[Run]) -> dict[str, Cell]:
     return cells | {
         "joint": lambda run: run["joint"],
         "by chance": lambda run: run["joint_by_chance"],
+        "one class": largest_class,
         "log p(x)": lambda run: run["log_likelihood"],
         "Fréchet": lambda run: run["frechet"],
         "Fréchet, prior": lambda run: run["frechet_prior"],
         "CPU s": lambda run: run["train_cpu_s"],
     }
+
+
+def largest_class(run: Run) -> float:
+    """The largest share of one class among new rows, of the modality where it is largest."""
+    shares = run.get("joint_classes", {})
+    return max((max(each) for each in shares.values()), default=math.nan)
 
 
 def partial_cell(k: str) -> Cell:
@@ -126,7 +136,10 @@ def table(runs: list[Run]) -> str:
 
 
 def spread(values: list[float]) -> str:
-    """Mean ± standard deviation."""
+    """Mean ± standard deviation, of runs that tell."""
+    values = [value for value in values if not math.isnan(value)]
+    if not values:
+        return ""
     mean = sum(values) / len(values)
     if abs(mean) >= 10:
         shown = f"{mean:,.0f}"
@@ -166,6 +179,21 @@ def verdict(runs: list[Run]) -> str:
         f"{mean:+.3f} on the mean. Cells where polymodal is behind by more than two standard "
         f"errors over seeds: {behind}."
     )
+
+
+def likelihoods(runs: list[Run]) -> str:
+    """The same of the log-likelihood."""
+    found = grouped(runs)
+    told = []
+    for recipe in dict.fromkeys(recipe for recipe, _ in found):
+        a, b = (
+            [run["log_likelihood"] for run in found.get((recipe, side), [])]
+            for side in ("ours", "peer")
+        )
+        if a and b:
+            noise = 2 * math.sqrt(deviation(a) ** 2 / len(a) + deviation(b) ** 2 / len(b))
+            told.append(f"`{recipe}` {mean(a) - mean(b):+.0f} (noise {noise:.0f})")
+    return f"log p(x), polymodal minus MultiVae, nats a row: {', '.join(told)}." if told else ""
 
 
 def deviation(values: list[float]) -> float:
