@@ -108,8 +108,7 @@ def check_options(options: dict[str, Any], resume: bool) -> None:
         value = options[name]
         if value is not None and value < least:
             raise CommandError(f"--{name} must be at least {least}, got {value}.")
-    if options["device"].partition(":")[0] not in ("auto", "cpu", "cuda", "mps"):
-        raise CommandError(f"--device must be auto, cpu, cuda or cuda:N; got {options['device']}.")
+    check_device(options["device"])
     if resume and options["run-dir"] is None:
         raise CommandError("--resume needs --run-dir, the folder with the run's checkpoint.")
     check_data(options["data"])
@@ -120,6 +119,25 @@ def check_options(options: dict[str, Any], resume: bool) -> None:
     check_out(options["out"], ())
     if options["run-dir"] is not None:
         check_folder(options["run-dir"], f"--run-dir {options['run-dir']}")
+
+
+def check_device(device: str) -> None:
+    """Refuse a device of no known kind, or one that is not here.
+
+    Raises:
+        CommandError: If it is one of these.
+    """
+    unknown = CommandError(f"--device must be auto, cpu, cuda or cuda:N; got {device}.")
+    if device.partition(":")[0] not in ("auto", "cpu", "cuda", "mps"):
+        raise unknown
+    from polymodal.training.distributed import device_named
+
+    try:
+        device_named(device)
+    except RuntimeError as fault:  # torch's, of a name that it cannot read
+        raise unknown from fault
+    except ValueError as fault:
+        raise CommandError(f"--{fault}") from fault
 
 
 def check_setting(name: str, value: object, default: object) -> None:

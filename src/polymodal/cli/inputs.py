@@ -94,10 +94,17 @@ def load_model(model: Path) -> MultimodalModel:
 
 
 def load_schema(path: Path | None) -> Schema | None:
-    """The schema in a file; None if none was named."""
+    """The schema in a file; None if none was named.
+
+    Raises:
+        CommandError: If the file holds no schema.
+    """
     from polymodal.data.schema import Schema
 
-    return None if path is None else Schema.load(path)
+    try:
+        return None if path is None else Schema.load(path)
+    except (ValueError, OSError) as fault:
+        raise CommandError(str(fault)) from fault
 
 
 def load_data(data: str, schema: Schema | None = None) -> MultimodalData:

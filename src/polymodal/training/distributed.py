@@ -88,6 +88,26 @@ class World:
         return flat[:2], numbers[: len(flags)]
 
 
+def device_named(device: str) -> torch.device:
+    """The device of this name; ``"auto"`` is CUDA where there is one.
+
+    Raises:
+        ValueError: CUDA was asked for and there is none, or none of that number.
+    """
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    chosen = torch.device(device)
+    if chosen.type == "cuda":
+        found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if not found:
+            raise ValueError(f'device={device!r}, but torch sees no CUDA GPU here; use "auto".')
+        if chosen.index is not None and chosen.index >= found:
+            raise ValueError(
+                f"device={device!r}, but torch sees {found} CUDA GPUs here, counted from 0."
+            )
+    return chosen
+
+
 def join_world(device: str) -> World:
     """This process's place, from torchrun's environment; the process group is made once.
 
@@ -96,18 +116,13 @@ def join_world(device: str) -> World:
             GPU of its own.
 
     Raises:
-        ValueError: CUDA was asked for and there is none.
+        ValueError: CUDA was asked for and there is none, or none of that number.
     """
     size, local = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("LOCAL_RANK", "0"))
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    chosen = torch.device(device)
-    if chosen.type == "cuda":
-        if not torch.cuda.is_available():
-            raise ValueError(f'device={device!r}, but torch sees no CUDA GPU here; use "auto".')
-        if chosen.index is None:
-            several = size > 1 or dist.is_initialized()
-            chosen = torch.device("cuda", local if several else torch.cuda.current_device())
+    chosen = device_named(device)
+    if chosen.type == "cuda" and chosen.index is None:
+        several = size > 1 or dist.is_initialized()
+        chosen = torch.device("cuda", local if several else torch.cuda.current_device())
     if not dist.is_available() or (size == 1 and not dist.is_initialized()):
         return World(rank=0, size=1, device=chosen)
     if chosen.type == "cuda":
