@@ -78,6 +78,17 @@ def test_padding_does_not_matter_to_text_features() -> None:
     torch.testing.assert_close(encoder(words), encoder(padded))
 
 
+def test_a_text_is_read_alike_among_many_of_other_lengths_and_alone() -> None:
+    with seeded(0):
+        encoder = TextEncoder(12, 9).double()
+        ids = torch.randint(1, 9, (50, 12))
+        lengths = torch.randint(0, 13, (50,))
+    tokens = torch.where(torch.arange(12) < lengths[:, None], ids, 0)
+    alone = torch.cat([encoder(row[None]) for row in tokens])
+    torch.testing.assert_close(encoder(tokens), alone)
+    assert encoder(tokens[:, :0]).shape == alone.shape
+
+
 def test_the_order_of_words_matters() -> None:
     with seeded(0):
         encoder = TextEncoder(3, 9)

@@ -21,6 +21,7 @@ from polymodal.networks.mlp import ActivationName, MLPDecoder, check_sizes
 from polymodal.networks.weights import OUTPUT_GAIN, started
 
 PADDING = 0
+_GROUPS = 4  # of texts of about one length, on processors
 
 
 def _vectors(count: int, width: int) -> nn.Parameter:
@@ -77,10 +78,19 @@ class TextEncoder(nn.Module):
         Arguments:
             tokens: Token ids, int64 (B, T), T at most ``length``; 0 is padding.
         """
+        places = torch.arange(1, tokens.shape[1] + 1, device=tokens.device)
+        ends = torch.where(tokens != PADDING, places, 0).amax(1) if tokens.numel() else places[:0]
+        if len(ends) < 4 * _GROUPS or tokens.device.type != "cpu":
+            return self._read(tokens[:, : int(ends.amax()) if len(ends) else 0])
+        # Texts of about one length are read together: most are far shorter than the longest.
+        order = ends.argsort(stable=True)
+        parts = [self._read(tokens[rows, : int(ends[rows[-1]])]) for rows in order.chunk(_GROUPS)]
+        return torch.cat(parts)[order.argsort()]
+
+    def _read(self, tokens: Tensor) -> Tensor:
+        """As ``forward``; what stands behind the longest text has no say and need not be there."""
         word = tokens != PADDING  # (B, T)
-        # what stands behind the longest text has no say
-        length = int(word.any(0).nonzero().amax()) + 1 if word.any() else 0
-        rows, tokens, word = len(tokens), tokens[:, :length], word[:, :length]
+        rows, length = tokens.shape
         h = self.words(tokens) + self.positions[:length]
         h = torch.cat([self.summary.expand(rows, 1, -1), h], 1)  # (B, 1 + T, W)
         attend = torch.cat([word.new_ones(rows, 1), word], 1)
