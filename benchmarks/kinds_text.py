@@ -6,9 +6,13 @@
 
 DIR may hold ``fashion_mnist.npz`` with ``fashion_mnist_attr.parquet``, ``emoji.npz`` with
 ``emoji.parquet`` and ``text/git_messages.parquet``. Each direction is judged on held-out rows:
-*exact*, the share of answers that are the wanted text; *words*, F1 of their words; *chrF* where
-sacrebleu is installed. Beside the model stand the most frequent text of training and the text of
-the nearest training row (pixels, or runs of two to four characters).
+*exact*, the share of answers that are the wanted text; *words*, F1 of their words; *chrF* and
+*BLEU* of the whole. *CCA*: of what is given and what is answered, the mean canonical correlation
+(axes fitted on training pairs), whose cap is that of the real pairs. A picture is judged by
+*rmse* (values from 0 to 1), and by *found*: how often it is nearer to the wanted picture than to
+those of nine other rows, .1 by chance. Beside the model stand the most frequent text of training
+or its mean picture, and the answer of the nearest training row (pixels, or runs of two to four
+characters).
 """
 
 from __future__ import annotations
@@ -20,10 +24,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 from kinds_page import recorded
 
 import polymodal as pm
 from polymodal.data.tokenization.words import tokens_of
+from polymodal.metrics import bleu, canonical_correlation, chrf, fit_canonical_axes
 
 Split = tuple[pm.MultimodalData, pm.MultimodalData]
 LANGUAGES = ("en", "fr", "de", "vi", "es", "ja")
@@ -69,21 +75,107 @@ def git(folder: Path | None) -> Split:
 
 SETS = {"fashion": fashion, "emoji": emoji, "git": git}
 WAYS = {
-    "fashion": (("image", "caption"),),
-    "emoji": (("image", "en"), ("en", "de"), ("en", "vi"), ("vi", "ja"), ("ja", "en")),
-    "git": (("en", "en"), ("en", "de"), ("en", "vi"), ("vi", "fr")),
-}
+    "fashion": (("image", "caption"), ("caption", "image")),
+    "emoji": (
+        ("image", "en"), ("image", "es"), ("en", "de"), ("de", "fr"), ("vi", "ja"), ("ja", "en"),
+        ("en", "image"), ("ja", "image"),
+    ),
+    "git": (("en", "de"), ("en", "vi"), ("vi", "fr"), ("fr", "en"), ("de", "vi")),
+}  # fmt: skip
+FEATURES, AXES, RIDGE = 40, 10, 0.05
 
 
-def scores(said: list[str], wanted: list[str]) -> str:
-    exact = np.mean([a.lower() == b.lower() for a, b in zip(said, wanted, strict=True)])
-    shared = [_word_f1(a, b) for a, b in zip(said, wanted, strict=True)]
-    line = f"exact {exact:.3f}   words {np.mean(shared):.3f}"
-    try:
-        from sacrebleu import corpus_chrf
-    except ImportError:
-        return line
-    return f"{line}   chrF {corpus_chrf(said, [wanted]).score:.1f}"
+class Features:
+    """Some dozen numbers of a picture or a text, fitted on training rows."""
+
+    def __init__(self, known: np.ndarray) -> None:
+        from sklearn.decomposition import PCA, TruncatedSVD
+
+        self.reader = _reader().fit(known.tolist()) if _is_text(known) else None
+        flat = self._flat(known)
+        size = min(FEATURES, *(side - 1 for side in flat.shape))
+        self.found = (PCA if self.reader is None else TruncatedSVD)(size, random_state=0).fit(flat)
+
+    def _flat(self, values: np.ndarray):
+        if self.reader is not None:
+            return self.reader.transform(values.tolist())
+        return np.stack(list(values)).reshape(len(values), -1) / 255.0
+
+    def of(self, values: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(np.asarray(self.found.transform(self._flat(values))))
+
+
+def _is_text(values: np.ndarray) -> bool:
+    return isinstance(values[0], str)
+
+
+def _reader():
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    return TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4))
+
+
+class Way:
+    """One direction: what is given, what is wanted, and how an answer is scored."""
+
+    def __init__(self, train: pm.MultimodalData, test: pm.MultimodalData, ends: tuple) -> None:
+        self.source, self.to = ends
+        known = [_objects(train.values(one)) for one in ends]
+        self.given, self.wanted = (_objects(test.values(one)) for one in ends)
+        self.known, self.is_text = known, _is_text(self.wanted)
+        self.features = [Features(one) for one in known]
+        pairs = [read.of(one) for read, one in zip(self.features, known, strict=True)]
+        self.axes = fit_canonical_axes(*pairs, components=AXES, ridge=RIDGE)
+
+    def simple(self) -> dict[str, np.ndarray]:
+        """The answers of the simple methods."""
+        source, target = self.known
+        if self.is_text:
+            first = "most frequent", Counter(target.tolist()).most_common(1)[0][0]
+        else:
+            first = "mean picture", np.stack(list(target)).mean(0)
+        same = np.empty(len(self.wanted), dtype=object)
+        same[:] = [first[1]] * len(same)
+        return {first[0]: same, "nearest": target[nearest(source, self.given)]}
+
+    def scores(self, said: np.ndarray) -> str:
+        """All scores of answers, in a line."""
+        line = (
+            _text_scores(said, self.wanted) if self.is_text else _image_scores(said, self.wanted)
+        )
+        a, b = self.features[0].of(self.given), self.features[1].of(said)
+        return f"{line}   CCA {canonical_correlation(a, b, self.axes).item():.2f}"
+
+
+def _objects(values) -> np.ndarray:
+    """One entry a row, whatever it is."""
+    found = np.empty(len(values), dtype=object)
+    found[:] = list(values)
+    return found
+
+
+def _text_scores(said: np.ndarray, wanted: np.ndarray) -> str:
+    pairs = list(zip(said.tolist(), wanted.tolist(), strict=True))
+    exact = np.mean([a.lower() == b.lower() for a, b in pairs])
+    shared = np.mean([_word_f1(a, b) for a, b in pairs])
+    whole = said.tolist(), wanted.tolist()
+    return (
+        f"exact {exact:.3f}   words {shared:.3f}   chrF {chrf(*whole).item():4.1f}   "
+        f"BLEU {bleu(*whole).item():4.1f}"
+    )
+
+
+def _image_scores(said: np.ndarray, wanted: np.ndarray) -> str:
+    one, other = (np.stack([np.asarray(x, float) for x in each]) / 255 for each in (said, wanted))
+    one, other = one.reshape(len(one), -1), other.reshape(len(other), -1)
+    rmse = np.sqrt(np.square(one - other).mean())
+    rows = np.random.default_rng(0)
+    right = []
+    for row in range(len(other)):
+        others = rows.choice(np.delete(np.arange(len(other)), row), 9, replace=False)
+        distances = np.square(one[row] - other[[row, *others]]).mean(1)
+        right.append(distances[0] < distances[1:].min())
+    return f"rmse {rmse:.3f}   found {np.mean(right):.3f}"
 
 
 def _word_f1(said: str, wanted: str) -> float:
@@ -92,17 +184,15 @@ def _word_f1(said: str, wanted: str) -> float:
     return 2 * (one & other).total() / total if total else 1.0
 
 
-def nearest(known: pm.MultimodalData, asked: pm.MultimodalData, source: str) -> np.ndarray:
-    """The place of the nearest training row for each row that is asked."""
-    from sklearn.feature_extraction.text import TfidfVectorizer
+def nearest(known: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    """The place of the nearest training value for each that is asked."""
     from sklearn.neighbors import NearestNeighbors
 
-    if known.schema[source].kind == "text":
-        reader = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4))
-        one = reader.fit_transform(known.values(source).tolist())
-        other = reader.transform(asked.values(source).tolist())
+    if _is_text(known):
+        reader = _reader()
+        one, other = reader.fit_transform(known.tolist()), reader.transform(asked.tolist())
     else:
-        one, other = (np.stack(list(d.values(source))).reshape(len(d), -1) for d in (known, asked))
+        one, other = (np.stack(list(d)).reshape(len(d), -1) for d in (known, asked))
     return NearestNeighbors(n_neighbors=1).fit(one).kneighbors(other, return_distance=False)[:, 0]
 
 
@@ -130,19 +220,21 @@ def run(name: str, options: argparse.Namespace) -> None:
     n_epochs = len(model.result_.history)
     print(f"\n== {name}: {len(train)} rows, {options.recipe}, {n_epochs} epochs, {took:.0f} s")
     print(model.schema_)
-    for source, to in (way for way in WAYS[name] if set(way) <= set(train.names)):
-        wanted = test.values(to).tolist()
-        print(f"-- {source} -> {to}")
-        frequent = Counter(train.values(to).tolist()).most_common(1)[0][0]
-        print(f"   {'most frequent':28}{scores([frequent] * len(wanted), wanted)}")
-        near = train.values(to)[nearest(train, test, source)].tolist()
-        print(f"   {'nearest':28}{scores(near, wanted)}")
-        said: list[str] = []
-        for how in options.text:
-            said = model.translate(test[[source]], to=to, given=source, text=how).tolist()
-            print(f"   {how:28}{scores(said, wanted)}")
-        for row in range(0, len(wanted), max(1, len(wanted) // options.examples)):
-            print(f"      {wanted[row]!r:.60}\n        {said[row]!r:.60}")
+    for ends in (way for way in WAYS[name] if set(way) <= set(train.names)):
+        way = Way(train, test, ends)
+        print(f"-- {way.source} -> {way.to}")
+        print(f"   {'the real pairs':18}{way.scores(way.wanted)}")
+        for method, said in way.simple().items():
+            print(f"   {method:18}{way.scores(said)}")
+        said = way.wanted
+        for how in options.text if way.is_text else ["model"]:
+            text = how if way.is_text else None
+            said = model.translate(test[[way.source]], to=way.to, given=way.source, text=text)
+            said = _objects(said)
+            print(f"   {how:18}{way.scores(said)}")
+        for row in range(0, len(said), max(1, len(said) // options.examples)):
+            if way.is_text:
+                print(f"      {way.wanted[row]!r:.60}\n        {said[row]!r:.60}")
 
 
 def _setting(said: str) -> tuple[str, object]:
