@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from polymodal.distributions.decoding import Decoding as Decoding
     from polymodal.estimator import MultimodalModel as MultimodalModel
     from polymodal.estimator import coherence as coherence
+    from polymodal.estimator import factorise as factorise
     from polymodal.estimator import load as load
+    from polymodal.estimator import probe as probe
     from polymodal.files import FileError as FileError
     from polymodal.recipes.registry import RECIPES as RECIPES
     from polymodal.recipes.registry import get_recipe as get_recipe
@@ -44,10 +46,12 @@ _HOMES = {
     "coherence": "polymodal.estimator",
     "compare": "polymodal.comparison",
     "datasets": "polymodal.data",
+    "factorise": "polymodal.estimator",
     "from_arrays": "polymodal.data.sources",
     "get_recipe": "polymodal.recipes",
     "load": "polymodal.estimator",
     "load_bundled": "polymodal.data.bundled",
+    "probe": "polymodal.estimator",
     "read": "polymodal.data.sources",
 }
 

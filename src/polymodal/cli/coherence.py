@@ -48,6 +48,9 @@ def coherence(
     fidelity: Annotated[
         bool, Parameter(help="Fréchet distance, precision and recall by the judges' features too.")
     ] = False,
+    probe: Annotated[
+        bool, Parameter(help="How well a straight cut through the latent space tells the class.")
+    ] = False,
     inception: Annotated[
         Path | None, Parameter(help="Weights of FID's Inception: --fidelity by it too.")
     ] = None,
@@ -83,10 +86,20 @@ def coherence(
         seed=seed,
         on_judge=lambda done, of, name: say(f"Judge {done + 1} of {of}: {name}"),
     )
-    result = plain(said.to_dict())
+    result, text = said.to_dict(), f"{said}"
+    if probe:
+        from polymodal.estimator.probing import probe as probed
+        from polymodal.model import Lacking
+
+        try:
+            cut = probed(fitted, test, label, known, with_label=with_label, seed=seed)
+            result, text = result | {"probe": cut.to_dict()}, f"{text}\n\n{cut}"
+        except Lacking as why:
+            result, text = result | {"probe": None}, f"{text}\n\nNo probe: {why}"
+    result = plain(result)
     if out is not None:
         write_text(as_json(result), out)
-    text = f"{said}" + (f"\n\nWritten to {out}." if out is not None else "")
+    text += f"\n\nWritten to {out}." if out is not None else ""
     print_result(result, text, json)
 
 

@@ -15,6 +15,8 @@ from polymodal.cli.tables import frame_of, write_frame
 from polymodal.cli.translate import split
 
 if TYPE_CHECKING:
+    from polymodal.data.dataset import MultimodalData
+    from polymodal.estimator import MultimodalModel
     from polymodal.tasks.walked import Traversal
 
 EXAMPLE = """    polymodal traverse cohort.pm test.parquet --out walk
@@ -60,6 +62,8 @@ def traverse(
     far below to far above its average over the rows, and all modalities are decoded at each step.
     Pictures (and spectrograms of sounds) become one image a modality: a line a direction, a column
     a step. walk.csv has the rest: a line a step, with the columns of tables, texts, tags, numbers.
+    Of a model with private latents, NAME.factors.png shows each modality of pictures from the
+    shared part of some rows (a column each) with private parts drawn anew (a line each).
     """
     check_options(out, directions, latent, steps, reach)
     chosen, wanted = numbers(latent), split(to)
@@ -79,13 +83,14 @@ def traverse(
         rows, along, steps=steps, reach=reach, start=start, block=block, to=wanted or None
     )
     pictures, table, more = write(walked, out)
+    grids = write_grids(fitted, rows, list(walked.decoded), pictures)
     lines = walked.table()
     result = {
-        "out": out, "pictures": pictures, "table": table, "files": more, "start": walked.start,
-        "steps": steps, "reach": reach, "directions": lines.to_dict("records"),
-        "modalities": list(walked.decoded),
+        "out": out, "pictures": pictures, "grids": grids, "table": table, "files": more,
+        "start": walked.start, "steps": steps, "reach": reach,
+        "directions": lines.to_dict("records"), "modalities": list(walked.decoded),
     }  # fmt: skip
-    print_result(result, f"{as_text(walked, data)}\n\n{where(pictures, table)}", json)
+    print_result(result, f"{as_text(walked, data)}\n\n{where(pictures, table, grids)}", json)
 
 
 _FILES = (".csv", ".parquet", ".png", ".html", ".json")
@@ -145,6 +150,28 @@ def write(walked: Traversal, out: Path) -> tuple[list[Path], Path, list[Path]]:
     return pictures, table, write_frame(frame, table, schema=walked.codec.schema)
 
 
+def write_grids(
+    model: MultimodalModel, rows: MultimodalData, names: list[str], pictures: list[Path]
+) -> list[Path]:
+    """The factorisation grid of each modality of pictures that has private latents."""
+    from polymodal.estimator import factorise
+    from polymodal.report.walk import write_factorised
+    from polymodal.tasks.factorised import tells_apart
+    from polymodal.tasks.walked import DRAWN
+
+    drawn = [name for name in names if model.codec_.kind(name) in DRAWN]
+    grids: list[Path] = []
+    for name, picture in zip(drawn, pictures, strict=True):
+        latent = model.model_
+        if not tells_apart(latent, name) or "generate" in latent.lacks:
+            continue
+        path = picture.with_suffix(".factors.png")  # a name that no modality's picture has
+        grids.append(path)
+        with written(path) as part:
+            write_factorised(factorise(model, rows, name), part)
+    return grids
+
+
 def file_name(name: str) -> str:
     """A modality's name as that of a file."""
     return "".join(c if c.isalnum() or c in "-_" else "_" for c in name)
@@ -159,7 +186,13 @@ def as_text(walked: Traversal, data: str) -> str:
     )
 
 
-def where(pictures: list[Path], table: Path) -> str:
+def where(pictures: list[Path], table: Path, grids: list[Path]) -> str:
     """Where to look."""
-    shown = [f"Pictures, a line a direction, a column a step: {', '.join(map(str, pictures))}"]
-    return "\n".join([*(shown if pictures else []), f"All else, a line a step: {table}"])
+    kinds = {
+        "Pictures, a line a direction, a column a step": pictures,
+        "What is shared (a column a row) and its own (a line a draw)": grids,
+        "All else, a line a step": [table],
+    }
+    return "\n".join(
+        f"{what}: {', '.join(map(str, paths))}" for what, paths in kinds.items() if paths
+    )

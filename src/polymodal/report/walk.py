@@ -1,4 +1,4 @@
-"""A walk through the latent space as one picture: a line a direction, a column a step."""
+"""A walk through the latent space, or a factorisation grid, as one picture with its axes named."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from polymodal.report.grid import GAP, grid_array
+from polymodal.tasks.factorised import Factorised
 from polymodal.tasks.walked import Direction, Traversal
 
 _INCHES = 0.8
@@ -24,17 +25,38 @@ def write_walk(walked: Traversal, name: str, path: str | Path) -> Path:
     Raises:
         ValueError: If the modality is of another kind.
     """
+    lines = [_line_name(one) for one in walked.directions]
+    columns = [_step_name(one) for one in _ways(walked)]
+    title = f"{name}, from row {walked.start}"
+    return _write(walked.pictures(name), lines, columns, title, path)
+
+
+def write_factorised(found: Factorised, path: str | Path) -> Path:
+    """Write a factorisation grid to a PNG file: a line a private part, a column a shared part.
+
+    Raises:
+        ValueError: If the modality is no pictures or sounds.
+    """
+    pictures = found.pictures()
+    lines = [f"own {one + 1}" for one in range(len(pictures))]
+    columns = [f"row {one}" for one in found.rows]
+    title = f"{found.name}: what is shared along a line, its own part down a column"
+    return _write(pictures, lines, columns, title, path)
+
+
+def _write(
+    pictures: np.ndarray, lines: list[str], columns: list[str], title: str, path: str | Path
+) -> Path:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    pictures = walked.pictures(name)
-    n_lines, n_steps, _, height, width = pictures.shape
-    figure = Figure(figsize=(_INCHES * n_steps + 1.5, _INCHES * height / width * n_lines + 0.6))
+    n_lines, n_columns, _, height, width = pictures.shape
+    figure = Figure(figsize=(_INCHES * n_columns + 1.5, _INCHES * height / width * n_lines + 0.6))
     axis = figure.add_subplot()
     axis.imshow(grid_array(pictures), interpolation="nearest")
-    axis.set_yticks(_middles(n_lines, height), [_line_name(one) for one in walked.directions])
-    axis.set_xticks(_middles(n_steps, width), [_step_name(one) for one in _ways(walked)])
-    axis.set_title(f"{name}, from row {walked.start}", fontsize=9)
+    axis.set_yticks(_middles(n_lines, height), lines)
+    axis.set_xticks(_middles(n_columns, width), columns)
+    axis.set_title(title, fontsize=9)
     axis.tick_params(length=0, labelsize=8)
     axis.spines[:].set_visible(False)
     path = Path(path)

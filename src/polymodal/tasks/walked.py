@@ -111,25 +111,39 @@ class Traversal:
         return pd.concat([pd.DataFrame(steps), contained(self.codec, raw, "frame")], axis=1)
 
     def pictures(self, name: str) -> np.ndarray:
-        """A picture or sound modality as pictures ``(K, T, C, H, W)`` in [0, 1].
-
-        A sound is its spectrogram, low tones at the bottom, from the faintest to the loudest of
-        all that are shown.
+        """A picture or sound modality as pictures ``(K, T, C, H, W)``; see ``pictures_of``.
 
         Raises:
             ValueError: If the modality is of another kind, or was not decoded.
         """
-        if name not in self.decoded or self.codec.kind(name) not in DRAWN:
+        if name not in self.decoded:
             known = [one for one in self.decoded if self.codec.kind(one) in DRAWN]
             raise ValueError(
                 f"traverse: {name!r} is no picture or sound that was decoded; there are "
                 f"{', '.join(known) or 'none'}; frame() has all the rest."
             )
-        shown = np.nan_to_num(self.decoded[name].double().cpu().numpy())
-        if self.codec.kind(name) == "audio":
-            low, high = shown.min(), shown.max()
-            shown = ((shown - low) / ((high - low) or 1.0))[..., ::-1, :]
-        return shown.clip(0.0, 1.0)
+        return pictures_of(self.codec, name, self.decoded[name])
+
+
+def pictures_of(codec: DataCodec, name: str, decoded: Tensor) -> np.ndarray:
+    """A picture or sound modality as pictures ``(..., C, H, W)`` in [0, 1].
+
+    A sound is its spectrogram, low tones at the bottom, from the faintest to the loudest of all.
+
+    Raises:
+        ValueError: If the modality is of another kind.
+    """
+    if codec.kind(name) not in DRAWN:
+        known = [one for one in codec.names if codec.kind(one) in DRAWN]
+        raise ValueError(
+            f"{name!r} is no picture or sound that was decoded; there are "
+            f"{', '.join(known) or 'none'}; frame() has all the rest."
+        )
+    shown = np.nan_to_num(decoded.double().cpu().numpy())
+    if codec.kind(name) == "audio":
+        low, high = shown.min(), shown.max()
+        shown = ((shown - low) / ((high - low) or 1.0))[..., ::-1, :]
+    return shown.clip(0.0, 1.0)
 
 
 @torch.no_grad()
