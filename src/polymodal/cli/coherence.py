@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -18,6 +18,10 @@ from polymodal.cli.inputs import (
     test_and_train,
 )
 from polymodal.cli.outputs import as_json, plain, print_result, say, write_text
+
+if TYPE_CHECKING:
+    from polymodal.data.dataset import MultimodalData
+    from polymodal.estimator import MultimodalModel
 
 EXAMPLE = """    polymodal coherence digits.pm test.parquet --label digit --train train.parquet
     polymodal coherence digits.pm test.parquet --label digit --train train.parquet \\
@@ -74,33 +78,38 @@ def coherence(
     fitted = load_model(model)
     test, known = test_and_train(fitted, data, train, "the judges learn")
     said = judge(
-        fitted,
-        test,
-        label,
-        known,
-        with_label=with_label,
-        samples=samples,
-        cache=judges,
-        fidelity=fidelity,
-        inception=inception,
-        seed=seed,
+        fitted, test, label, known, with_label=with_label, samples=samples, cache=judges,
+        fidelity=fidelity, inception=inception, seed=seed,
         on_judge=lambda done, of, name: say(f"Judge {done + 1} of {of}: {name}"),
-    )
+    )  # fmt: skip
     result, text = said.to_dict(), f"{said}"
     if probe:
-        from polymodal.estimator.probing import probe as probed
-        from polymodal.model import Lacking
-
-        try:
-            cut = probed(fitted, test, label, known, with_label=with_label, seed=seed)
-            result, text = result | {"probe": cut.to_dict()}, f"{text}\n\n{cut}"
-        except Lacking as why:
-            result, text = result | {"probe": None}, f"{text}\n\nNo probe: {why}"
+        result["probe"], told = _probe(fitted, test, label, known, with_label, seed)
+        text = f"{text}\n\n{told}"
     result = plain(result)
     if out is not None:
         write_text(as_json(result), out)
     text += f"\n\nWritten to {out}." if out is not None else ""
     print_result(result, text, json)
+
+
+def _probe(
+    model: MultimodalModel,
+    test: MultimodalData,
+    label: str,
+    train: MultimodalData,
+    with_label: bool,
+    seed: int | None,
+) -> tuple[dict[str, Any] | None, str]:
+    """What the linear probe says, as plain values and in words."""
+    from polymodal.estimator.probing import probe
+    from polymodal.model import Lacking
+
+    try:
+        found = probe(model, test, label, train, with_label=with_label, seed=seed)
+    except Lacking as why:
+        return None, f"No probe: {why}"
+    return found.to_dict(), str(found)
 
 
 def _check_files(
