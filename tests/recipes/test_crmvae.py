@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from tests.helpers import cubature, linear, noise
+from tests.objectives import by_hand
 from torch.distributions import Independent, Normal, kl_divergence
 
 from polymodal.fusion import MixtureOfExperts, ProductOfExperts
@@ -46,6 +47,46 @@ def test_loss_is_the_formula_with_exact_expectations(beta: float) -> None:
         )
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)
     assert found[0] == 0  # the row with nothing
+
+
+BETA = 0.7
+
+
+def term_by_term(said: by_hand.Normals) -> torch.Tensor:
+    """The loss with unequal weights and private latents, whose divergence counts once."""
+    joint = said.product(by_hand.ON, prior=False)
+    loss = BETA * by_hand.to_prior(joint) - 0.5 * by_hand.fit(by_hand.draw(joint), by_hand.ON)
+    q = joint.base_dist
+    shared = normal(q.loc[:, : by_hand.SHARED], q.scale[:, : by_hand.SHARED])
+    for m, held in enumerate(by_hand.ALONE):
+        loc, scale = (one[m][:, : by_hand.SHARED] for one in (said.loc, said.scale))
+        z = by_hand.draw(said.whole(loc, scale, held))
+        each = BETA * kl_divergence(shared, normal(loc, scale)) - 0.5 * by_hand.fit(z, held)
+        loss = loss + torch.where(by_hand.ON[m], each, 0.0)
+    return loss
+
+
+def test_loss_is_the_formula_with_private_latents_and_weights_and_so_is_its_gradient() -> None:
+    """The experts learn from the divergences as their second argument too."""
+    model = by_hand.TRUTH.build(
+        ProductOfExperts("never"),
+        Coordinated(BETA),
+        expert="posterior",
+        inflate=1.4,
+        weights=by_hand.WEIGHTS,
+    )
+    with noise(by_hand.eps):
+        found = model.loss(by_hand.X, by_hand.PRESENT, 0).loss
+    heads = by_hand.heads(1.4, "posterior")
+    expected = term_by_term(by_hand.Normals(heads))
+    torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-9)
+    found.sum().backward()
+    expected.sum().backward()
+    for head, own in zip(model.posterior.heads, heads, strict=True):
+        for name, parameter in own.named_parameters():
+            assert parameter.grad.abs().max() > 0.1
+            moved = head.get_parameter(name).grad
+            torch.testing.assert_close(moved, parameter.grad, rtol=1e-10, atol=1e-9)
 
 
 def test_one_modality_gives_the_elbo() -> None:

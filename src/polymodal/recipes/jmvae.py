@@ -25,6 +25,7 @@ from polymodal.recipes.registry import recipe
         "Joint and unimodal posteriors share each modality's trunk, which so runs once a step.",
         "The paper needs complete rows; here absent features are zero and the joint network is "
         "told what is present.",
+        "gamma weighs each modality's divergence; the authors' later code divides it by M.",
         "gamma is 3: with 1 a draw given one modality alone does not always show the right class.",
         "With more than two modalities a random set between one and all is aligned as well.",
         "unimodal='zero' is JMVAE-zero: the joint network answers whatever is present, gamma and "

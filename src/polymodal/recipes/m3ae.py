@@ -27,6 +27,10 @@ from polymodal.recipes.registry import recipe
         "one size; the paper's reads every token that was shown.",
         "Tables, vectors and lone categories are tokens too, and each modality has its own "
         "likelihood in place of squared errors; texts are told all words at once.",
+        "Log-likelihoods are summed over what was masked, in nats; the release has means over "
+        "patches and words.",
+        "A text weighs half of what its nats would (text_weight); the release weighs the mean "
+        "over its words by 0.1.",
         "Half the tokens are masked (the paper: 75 %), and in half the rows whole modalities.",
         "What was shown counts three tenths, so that it can be reconstructed and training starts "
         "sooner; shown_weight=0 is the "

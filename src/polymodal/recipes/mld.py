@@ -20,6 +20,7 @@ from polymodal.recipes.registry import recipe
     parts=(LatentDiffusion, ScoreNetwork, VPSDE),
     differs=(
         "The released code draws the clean subset once a batch; here each row has its own.",
+        "Half the steps of a row are conditional (conditional=0.5; the released script: 0.2).",
         "Rows with absent modalities are trained on: what is absent is neither read nor scored, "
         "and the network is told.",
         "Autoencoders learn with noise on their codes, a light penalty on the codes' size and "

@@ -29,6 +29,8 @@ from polymodal.recipes.registry import recipe
         "of every batch decodes noise; here, as in the paper, draws are of modalities only.",
         "Log-likelihoods use p(z) = N(0, I); the released code also reports them under the "
         "dynamic prior, which is not the model's.",
+        "The released code's likelihood estimate reduces the wrong axis and mixes rows; here it "
+        "does not.",
         "A modality that is absent leaves mixture and dynamic prior, row by row.",
         "beta and private_beta are 1 (the release: 2.5 and 2), because likelihoods here learn "
         "their scale.",

@@ -27,6 +27,8 @@ from polymodal.recipes.registry import recipe
         "The released DReG hook stands on a copy and never fires, so its gradient is that of a "
         "biased sticking-the-landing IWAE; here the gradient is doubly reparameterised, and for "
         "K > 1 unbiased for the mixture's density as well.",
+        "The release keeps its weights of modalities (llik_scaling) in what it calls the joint "
+        "likelihood; here they play no part in one.",
         "Rows with absent modalities are trained on: the mixture is over what is present.",
         "The default is K = 1; the paper uses 30.",
         "The paper has no private latents, so this recipe takes none.",

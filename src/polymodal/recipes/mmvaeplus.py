@@ -40,6 +40,7 @@ from polymodal.recipes.registry import recipe
         "Its Normal variant has priors of scale 0.693 (softplus of 0); here p(z), p(w) and the "
         "start of r_m have scale 1.",
         "Shared and private latents of a modality are read from one encoder by one head.",
+        "Posteriors and priors are normal by default (the paper on PolyMNIST: Laplace).",
         "beta is 1 (the release: 2.5), because likelihoods here learn their scale.",
         "Rows with absent modalities are trained on: mixture and sums are over what is present.",
     ),

@@ -24,6 +24,8 @@ from polymodal.recipes.registry import recipe
     parts=(ProductOfExperts, TotalCorrelation, FusedPosterior, StandardPrior),
     differs=(
         "The release trains on complete rows; here M is the number of modalities a row has.",
+        "The likelihood estimate that its code has from MoPoE's reduces the wrong axis and mixes "
+        "rows; here it does not.",
         "beta is 1 (the release: 2.5), because likelihoods here learn their scale.",
     ),
 )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from polymodal.data.codec import DataCodec
@@ -92,10 +93,14 @@ def factorised(
     """
     for what, value in (("rows", rows), ("private", private)):
         if not is_whole(value, 1):
-            raise ValueError(f"factorisation: {what} must be at least 1, a whole number; {value}.")
+            raise ValueError(
+                f"factorisation: {what} must be at least 1, a whole number, got {value}."
+            )
     chosen = np.unique(np.linspace(0, len(source) - 1, min(rows, len(source))).round().astype(int))
     positions = tuple(int(one) for one in chosen)
-    grid = factorisation_grid(model, source.rows(list(positions)), name, private, seed=seed)
+    grid = factorisation_grid(
+        model, source.rows(torch.tensor(positions)), name, private, seed=seed
+    )
     return Factorised(codec, name, positions, grid.cpu())
 
 

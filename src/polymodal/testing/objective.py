@@ -20,6 +20,8 @@ from polymodal.typing import Batch, Present, Terms
 
 Law = Callable[[], None]
 
+_STEP = 1e-6
+
 
 def check_objective(model: LatentModel, x: Batch, present: Present) -> Iterator[tuple[str, Law]]:
     """The laws of an objective, as (name, law).
@@ -133,6 +135,42 @@ def check_the_batch_is_left_as_it_was(model: LatentModel, x: Batch, present: Pre
     for name in x:
         same(given_x[name], x[name], f"The values of {name} were changed.")
         same(given_present[name], present[name], f"The presence of {name} was changed.")
+
+
+def check_gradient_is_that_of_the_loss(
+    model: LatentModel, x: Batch, present: Present, directions: int = 3
+) -> None:
+    """Along random directions of the weights the gradient is what the loss does, by differences.
+
+    For objectives that hold nothing still on purpose: it is not among ``check_objective``'s. With
+    the same draws, in float64; a part of the loss that was detached by mistake breaks it.
+
+    Arguments:
+        model: The model.
+        x: Values of a few rows, finite.
+        present: Presence.
+        directions: How many directions, in each of which all weights move.
+    """
+    model = copy.deepcopy(model).double()
+    x = {name: v.double() if v.is_floating_point() else v for name, v in x.items()}
+    found = gradients(model, step(model, x, present))
+    weights = {name: p for name, p in model.named_parameters() if name in found}
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(directions):
+        ways = {
+            name: torch.randn(p.shape, generator=generator, dtype=p.dtype)
+            for name, p in weights.items()
+        }
+        slope = sum((found[name] * way).sum() for name, way in ways.items())
+        ends = []
+        for size in (_STEP, -2 * _STEP, _STEP):
+            with torch.no_grad():
+                for name, way in ways.items():
+                    weights[name].add_(size * way)
+            ends.append(step(model, x, present).loss.mean().item())
+        torch.testing.assert_close(
+            (ends[0] - ends[1]) / (2 * _STEP), float(slope), rtol=1e-4, atol=1e-6
+        )
 
 
 def _of_the_row(terms: Terms) -> Tensor:
