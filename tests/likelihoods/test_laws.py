@@ -77,6 +77,7 @@ INSTANCES: dict[str, Callable[[], Likelihood]] = {
     "laplace fixed": lambda: LaplaceLikelihood(3, 0.5),
     "bernoulli": lambda: BernoulliLikelihood(3),
     "bernoulli image": lambda: BernoulliLikelihood((1, 2, 2)),
+    "bernoulli beyond rates": lambda: BernoulliLikelihood((2, 3), base_rates=True),
     "category": lambda: CategoricalLikelihood(4),
     "ordinal": lambda: OrdinalLikelihood(4),
     "negative binomial": lambda: NegativeBinomialLikelihood(3),
@@ -131,6 +132,10 @@ SMALL: dict[str, tuple[Callable[[], Likelihood], Callable[[], Support]]] = {
     "gaussian output": (lambda: GaussianLikelihood(1, "output"), line),
     "laplace": (lambda: LaplaceLikelihood(1, "feature"), line),
     "bernoulli": (lambda: BernoulliLikelihood(1), lambda: counts(2)),
+    "bernoulli beyond rates": (
+        lambda: BernoulliLikelihood(1, base_rates=True),
+        lambda: counts(2),
+    ),
     "category": (lambda: CategoricalLikelihood(4), lambda: naturals(4)),
     "ordinal": (lambda: OrdinalLikelihood(4), lambda: naturals(4)),
     "ordinal of one level": (lambda: OrdinalLikelihood(1), lambda: naturals(1)),

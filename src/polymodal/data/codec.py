@@ -107,6 +107,11 @@ class DataCodec:
         codec = self._of_kind(name, SeriesCodec)
         return codec.size, codec.likelihood
 
+    def yes_no(self, name: str) -> bool:
+        """Whether a modality is a vector of values that are 0 or 1."""
+        codec = self._codec(name)
+        return isinstance(codec, VectorCodec) and codec.yes_no
+
     def length(self, name: str) -> int:
         """Tokens of a row of a text modality, the end token counted."""
         return self._of_kind(name, TextCodec).length
@@ -119,8 +124,9 @@ class DataCodec:
         Arguments:
             data: Rows with this schema, or any from which it can be read.
             unseen: What to do with a category not seen in training, a positive number that is not
-                above 0, a count that is none or a number too large for the networks: ``raise``,
-                or take the cell as ``missing``.
+                above 0, a count that is none, a number too large for the networks or one that is
+                not 0 or 1 where training had no other: ``raise``, or take the cell as
+                ``missing``.
 
         Raises:
             ValueError: If values do not fit; names row and column.
@@ -238,6 +244,8 @@ def _completed(spec: ModalitySpec, codec: ModalityCodec) -> ModalitySpec:
     if isinstance(codec, TextCodec):
         return replace(spec, tokenizer=codec.tokenizer.level)
     if isinstance(codec, TagsCodec | SeriesCodec | AudioCodec):
+        return codec.complete(spec)
+    if isinstance(codec, VectorCodec) and spec.kind == "vector":
         return codec.complete(spec)
     if not isinstance(codec, TableCodec):
         return spec

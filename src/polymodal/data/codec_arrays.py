@@ -1,9 +1,9 @@
-"""Vectors, standardised a feature; images, scaled to [0, 1]."""
+"""Vectors, standardised a feature or of 0 and 1 as they are; images, scaled to [0, 1]."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from polymodal.data.images import array_layout
+from polymodal.data.kinds import VECTOR_LIKELIHOODS
 from polymodal.data.magnitude import check_spread, standardised
 from polymodal.data.schema import IMAGE_MODES, ModalitySpec
 
@@ -22,21 +23,30 @@ if TYPE_CHECKING:
 class VectorCodec:
     """z = (x - mean) / sd of each feature over the known training cells, sd 1 if constant.
 
+    Values that are all 0 or 1 stay so: their likelihood is ``bernoulli``, mean 0 and sd 1.
+
     Arguments:
         loc, scale: Mean and standard deviation, (P,) float64.
         dtype: numpy's name of the dtype of training.
         constant: Features of which training knew one value only, which then is every answer,
-            (P,) bool.
+            (P,) bool. None where values are 0 or 1: a rare 1 may not have been seen yet.
+        likelihood: ``bernoulli`` or ``gaussian``.
     """
 
     loc: np.ndarray
     scale: np.ndarray
     dtype: str
     constant: np.ndarray
+    likelihood: str = "gaussian"
 
     @classmethod
     def fit(cls, spec: ModalitySpec, values: np.ndarray, present: np.ndarray, where: str) -> Self:
         """From the training rows."""
+        if spec.kind == "vector" and _are_yes_no(spec, values, present):
+            _refuse_fractions(_fractions(values, present), values, where)
+            size = values.shape[1]
+            never = np.zeros(size, dtype=bool)
+            return cls(np.zeros(size), np.ones(size), values.dtype.name, never, "bernoulli")
         n_known = present.sum(0)
         known = np.where(present, values, 0).astype(np.float64)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -53,6 +63,15 @@ class VectorCodec:
         """Shape of one row."""
         return self.loc.shape
 
+    @property
+    def yes_no(self) -> bool:
+        """Whether all values are 0 or 1."""
+        return self.likelihood == "bernoulli"
+
+    def complete(self, spec: ModalitySpec) -> ModalitySpec:
+        """The specification with the likelihood that was chosen."""
+        return replace(spec, likelihood=self.likelihood)
+
     def encode(
         self, values: np.ndarray, present: np.ndarray, where: str, unseen: str
     ) -> tuple[Tensor, Tensor]:
@@ -61,6 +80,11 @@ class VectorCodec:
             raise ValueError(
                 f"{where}: expected vectors of {self.shape[0]} numbers, got {values.shape[1]}."
             )
+        if self.yes_no:
+            wrong = _fractions(values, present)
+            if unseen == "raise":
+                _refuse_fractions(wrong, values, where)
+            present = present & ~wrong
         cells = np.where(present, values, self.loc)
         cells = standardised(cells, self.loc, self.scale, where, unseen)
         present = present & ~np.isnan(cells)
@@ -68,7 +92,12 @@ class VectorCodec:
         return torch.from_numpy(encoded), torch.from_numpy(present)
 
     def decode(self, values: np.ndarray, index: Index | None) -> np.ndarray:
-        """Raw vectors of the training dtype; whole numbers rounded and kept in their range."""
+        """Raw vectors of the training dtype; whole numbers rounded and kept in their range.
+
+        Probabilities stay floats, whatever the dtype: rounded, a rare 1 would never be told.
+        """
+        if self.yes_no and _fractions(values, ~np.isnan(values)).any():
+            return values.astype(self.dtype if np.dtype(self.dtype).kind == "f" else np.float64)
         raw = values.astype(np.float64) * self.scale
         raw = np.where(self.constant & ~np.isnan(raw), 0.0, raw) + self.loc
         dtype = np.dtype(self.dtype)
@@ -88,7 +117,7 @@ class VectorCodec:
         """What JSON can hold, and the tensors ``loc`` and ``scale``."""
         told = {"loc": self.loc, "scale": self.scale, "constant": self.constant}
         tensors = {name: torch.from_numpy(value) for name, value in told.items()}
-        return {"dtype": self.dtype}, tensors
+        return {"dtype": self.dtype, "likelihood": self.likelihood}, tensors
 
     @classmethod
     def from_config(
@@ -105,7 +134,38 @@ class VectorCodec:
         constant = tensors.get("constant", torch.zeros(len(loc), dtype=torch.bool)).numpy()
         if constant.shape != loc.shape or constant.dtype != np.bool_:
             raise ValueError(f"constant must be bool of the shape ({spec.size},)")
-        return cls(loc, scale, config["dtype"], constant)
+        # files of versions that knew no other have none
+        likelihood = config.get("likelihood", "gaussian")
+        if likelihood not in VECTOR_LIKELIHOODS or likelihood != (spec.likelihood or "gaussian"):
+            raise ValueError("likelihood is not the schema's")
+        if likelihood == "bernoulli" and (loc.any() or (scale != 1).any() or constant.any()):
+            raise ValueError("values of 0 and 1 must have loc 0 and scale 1")
+        return cls(loc, scale, config["dtype"], constant, likelihood)
+
+
+def _are_yes_no(spec: ModalitySpec, values: np.ndarray, present: np.ndarray) -> bool:
+    """Whether the schema or the training rows say that values are 0 or 1."""
+    if spec.likelihood is not None:
+        return spec.likelihood == "bernoulli"
+    # Of one column, or of one value alone, nobody can tell whether another will come.
+    if values.shape[1] < 2 or _fractions(values, present).any():
+        return False
+    known = values[present] != 0
+    return bool(known.any() and not known.all())
+
+
+def _fractions(values: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """Which known values are neither 0 nor 1, bool (N, P)."""
+    return present & (values != 0) & (values != 1)
+
+
+def _refuse_fractions(wrong: np.ndarray, values: np.ndarray, where: str) -> None:
+    if wrong.any():
+        row, place = (int(i) for i in np.argwhere(wrong)[0])
+        raise ValueError(
+            f"{where}, row {row}, value {place}: expected 0 or 1, got {values[row, place]:g}; "
+            "mend it, or set likelihood: gaussian in the schema and fit anew."
+        )
 
 
 LAYOUTS = ("hw", "chw", "hwc", "pil", "cells")

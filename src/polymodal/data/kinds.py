@@ -12,8 +12,11 @@ KEYS = {
 }
 """Kind -> the settings it has, in the order of the schema's file."""
 
-OWNERS = tuple((key, kind) for kind, own in KEYS.items() for key in own if key != "size")
-"""Setting -> the one kind that has it."""
+OWNERS = {
+    **{key: (kind,) for kind, own in KEYS.items() for key in own if key != "size"},
+    "likelihood": ("series", "vector"),
+}
+"""Setting -> the kinds that have it."""
 
 SIZES = {"series": "[channels, times]", "audio": "[mel bands, frames]"}
 CELLWISE = ("vector", "embedding", "series")
@@ -21,6 +24,7 @@ CELLWISE = ("vector", "embedding", "series")
 
 SERIES_LIKELIHOODS = ("negative_binomial", "poisson", "gaussian")
 COUNTED = SERIES_LIKELIHOODS[:2]
+VECTOR_LIKELIHOODS = ("bernoulli", "gaussian")
 UNSEEN = ("drop", "refuse")
 
 
@@ -44,7 +48,8 @@ def check_settings(spec: Any) -> dict[str, Any]:  # noqa: ANN401 (a ModalitySpec
             f"hop must be at most half of n_fft, or sound is lost between two windows; got hop "
             f"{spec.hop} and n_fft {spec.n_fft}."
         )
-    for key, known in (("likelihood", SERIES_LIKELIHOODS), ("unseen", UNSEEN)):
+    likelihoods = SERIES_LIKELIHOODS if spec.kind == "series" else VECTOR_LIKELIHOODS
+    for key, known in (("likelihood", likelihoods), ("unseen", UNSEEN)):
         value = getattr(spec, key)
         if value is not None and value not in known:
             raise ValueError(f"{key} must be one of {', '.join(known)}, got {value!r}.")
@@ -81,6 +86,9 @@ def _is_whole(value: object) -> bool:
 def detail_of(spec: Any) -> str:  # noqa: ANN401
     """What the printed schema says of a modality."""
     pair = spec.size if isinstance(spec.size, tuple) else None
+    if spec.kind in ("vector", "embedding"):
+        said = [f"{spec.size} numbers" if spec.size else "", spec.likelihood or ""]
+        return ", ".join(one for one in said if one)
     if spec.kind == "series":
         said = [f"{pair[0]} x {pair[1]} times" if pair else "", spec.likelihood or ""]
         return ", ".join(one.replace("_", " ") for one in said if one)

@@ -149,7 +149,9 @@ def _table(codec: DataCodec, name: str, settings: NetworkSettings) -> Parts:
 
 def _vector(codec: DataCodec, name: str, settings: NetworkSettings) -> Parts:
     (features,) = codec.shape(name)
-    likelihood = GaussianLikelihood((features,), scale="feature")
+    likelihood: Likelihood = GaussianLikelihood((features,), scale="feature")
+    if codec.yes_no(name):
+        likelihood = BernoulliLikelihood(features, base_rates=True)
     encoder = VectorEncoder(features, settings.hidden, dropout=settings.dropout)
     narrow = _mlp_decoder(likelihood, settings)
     if not settings.wide:

@@ -103,6 +103,8 @@ class ModalitySpec:
         min_count: Tags: in how many training rows a tag must stand to be learned.
         unseen: Tags: ``drop`` unknown ones with a warning, or ``refuse`` them.
         likelihood: Series: ``negative_binomial`` or ``poisson`` of counts, or ``gaussian``.
+            Vectors: ``bernoulli`` of values that are 0 or 1, or ``gaussian``. None leaves it to
+            the training rows.
         rate: Audio: samples a second.
         n_fft, hop: Audio: samples of a window and from one to the next.
         missing: Share of rows that have nothing of it, where known; not compared, not saved.
@@ -139,10 +141,14 @@ class ModalitySpec:
                 f"a modality of kind {self.kind} needs `column`, the name of the column or array "
                 f"that has it; got {self.column!r}."
             )
-        owners = {"mode": "image", "tokens": "text", "tokenizer": "text", "vocabulary": "text"}
-        for name, owner in {**owners, **dict(OWNERS)}.items():
-            if getattr(self, name) is not None and self.kind != owner:
-                raise ValueError(f"`{name}` belongs to kind {owner}, not to {self.kind}.")
+        owners = {
+            "mode": ("image",),
+            **dict.fromkeys(("tokens", "tokenizer", "vocabulary"), ("text",)),
+        }
+        for name, kinds in {**owners, **OWNERS}.items():
+            if getattr(self, name) is not None and self.kind not in kinds:
+                whose = f"kind{'s' * (len(kinds) > 1)} {' and '.join(kinds)}"
+                raise ValueError(f"`{name}` belongs to {whose}, not to {self.kind}.")
         if self.columns and self.kind != "table":
             raise ValueError(f"`columns` belongs to kind table, not to {self.kind}.")
         self._check_sizes()
@@ -311,7 +317,7 @@ class Schema:
             given["levels"] = tuple(levels)
         source = old.column if isinstance(old, ModalitySpec) else name
         if isinstance(old, ModalitySpec) and old.kind == wanted:
-            given = {**{key: getattr(old, key) for key in (*settings, *dict(OWNERS))}, **given}
+            given = {**{key: getattr(old, key) for key in (*settings, *OWNERS)}, **given}
         try:
             spec = ModalitySpec(wanted, column=source, **given)  # type: ignore[arg-type]
         except ValueError as fault:

@@ -17,7 +17,7 @@ _KEYS = {
     "table": ("kind", "columns"),
     "image": ("kind", "column", "mode", "size"),
     "text": ("kind", "column", "tokenizer", "vocabulary", "tokens"),
-    "vector": ("kind", "column", "size"),
+    "vector": ("kind", "column", "size", "likelihood"),
     "embedding": ("kind", "column", "size"),
     **{kind: ("kind", "column", *own) for kind, own in KEYS.items()},
 }
@@ -225,9 +225,7 @@ def _detail(spec: ModalitySpec) -> str:
     if spec.kind == "image":
         size = "x".join(str(one) for one in spec.size) if isinstance(spec.size, tuple) else ""
         return f"{spec.mode or ''} {size}".strip()
-    if spec.kind in ("vector", "embedding"):
-        return f"{spec.size} numbers" if spec.size else ""
-    if spec.kind in KEYS:
+    if spec.kind in ("vector", "embedding", *KEYS):
         return detail_of(spec)
     return text_detail(spec.tokenizer, spec.vocabulary, spec.tokens)
 

@@ -44,7 +44,8 @@ class Answered:
     Arguments:
         point: Point estimates in own units, ``(N, ...)``.
         crps: CRPS of some features, ``(N, F)``; None but for numbers.
-        inside: Whether the truth was in each central interval, ``(L, N, F)``; None likewise.
+        inside: Whether the truth was in each central interval, ``(L, N, F)``; None likewise, and
+            for vectors of zeros and ones.
         brier: Brier scores ``(N,)``; None but for categories.
     """
 
@@ -127,6 +128,9 @@ def _answered(
     if not target.numeric:
         return Answered(point, None, None, brier_of_draws(draws, truth))
     some, true = thin(target, draws).double(), thin(target, truth).double()
+    if target.kind == "vector" and bool(((some == 0) | (some == 1)).all()):
+        # Of zeros and ones CRPS is the Brier score, and an interval holds one value or all.
+        return Answered(point, crps(some, true), None, None)
     return Answered(point, crps(some, true), inside_central(some, true, levels), None)
 
 

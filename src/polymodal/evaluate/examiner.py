@@ -41,6 +41,10 @@ class Examiner:
         bootstrap: Number of resamples.
         seed: Of everything random.
         imputer: What answers.
+
+    Attributes:
+        unknown: What no training row has, filled by ``judge``.
+        texts: What was said of texts, and in which test rows, filled by ``judge``.
     """
 
     codec: DataCodec
@@ -54,6 +58,7 @@ class Examiner:
 
     def __post_init__(self) -> None:
         self.unknown: list[str] = []
+        self.texts: list[tuple[Judged, Tensor]] = []
         self.own_units: OwnUnits = partial(in_own_units, self.codec)
 
     @cached_property
@@ -198,13 +203,15 @@ class Examiner:
         hits = None
         if answer.brier is not None:
             spread["brier"] = answer.brier[rows, None]
-        if answer.crps is not None and answer.inside is not None:
-            inside = answer.inside[:, rows]
+        if answer.crps is not None:
             spread["crps"] = answer.crps[rows]
             spread["crps_mean"] = self._crps_of_column(target, target.of(truth[target.name])[rows])
-            spread["coverage"] = inside[self.level_index].double()
+        if answer.inside is not None:
+            spread["coverage"] = answer.inside[self.level_index, rows].double()
         predictions = {"model": answer.point[rows], **baselines}
         judgement = self.judgement(question, target, truth, rows, predictions, spread)
+        if target.kind == "text":
+            self.texts.append((judgement, question.rows.cpu()[rows]))
         if answer.inside is not None:
             inside, cells = answer.inside[:, rows], judgement.spread_cells
             hits = inside[:, cells] if cells is not None else inside.flatten(1)

@@ -23,7 +23,8 @@ def in_own_units(codec: Decodes, name: str, values: Tensor) -> Tensor:
     """A modality's values ``(..., N, P)`` in the units of the data.
 
     Numbers (dates in days), positive numbers and counts of a table are decoded; categories stay
-    codes, features of vectors stay standardised, pixels stay in [0, 1], texts stay tokens.
+    codes, features of vectors stay standardised (or 0 and 1), pixels stay in [0, 1], texts stay
+    tokens.
     """
     if codec.kind(name) != "table":
         return values

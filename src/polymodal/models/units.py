@@ -38,7 +38,8 @@ def visible_of(likelihood: Likelihood) -> Visible:
     if isinstance(likelihood, LaplaceLikelihood | GaussianLikelihood):
         return NumberUnits(_as_gaussian(likelihood))
     if isinstance(likelihood, BernoulliLikelihood):
-        return YesNoUnits(likelihood)
+        # the machine's own bias begins at the frequencies
+        return YesNoUnits(BernoulliLikelihood(likelihood.value_shape))
     if isinstance(likelihood, CategoricalLikelihood):
         return CodeUnits(likelihood)
     if isinstance(likelihood, MixedLikelihood):

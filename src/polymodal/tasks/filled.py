@@ -108,6 +108,9 @@ class Imputation:
                 axis=0,
                 method="weibull",
             )
+            if self.codec.yes_no(name):
+                # between 0 and 1 there is no value; outwards the interval holds no less
+                bounds = np.floor(bounds[0]), np.ceil(bounds[1])
             for held, bound in zip((low, high), bounds, strict=True):
                 made = torch.as_tensor(bound, dtype=draws.dtype)
                 held[name] = torch.where(ordered, made, held[name].cpu())
@@ -168,7 +171,11 @@ class Imputation:
             keep = there.reshape(made.shape)
         else:
             keep = there.reshape(*there.shape, *(1,) * (made.ndim - there.ndim))
-        return np.where(keep, before, made).astype(before.dtype)
+        merged = np.where(keep, before, made)
+        filled = merged.astype(before.dtype)
+        if before.dtype.kind != "f" and self.codec.yes_no(name) and (filled != merged).any():
+            return merged  # probabilities, which no whole number holds
+        return filled
 
     def _filled(self, values: dict[str, Tensor]) -> Any:  # noqa: ANN401
         made = {name: self._decoded(name, value) for name, value in values.items()}
