@@ -30,8 +30,10 @@ class Codec:
     def columns(self, name: str) -> list[Column]:
         return self._columns[name]
 
-    def decode(self, name: str, values: torch.Tensor) -> pd.DataFrame:
+    def decode(self, name: str, values: torch.Tensor) -> pd.DataFrame | list[str]:
         assert not values.isnan().any()
+        if self.kind(name) == "text":
+            return [" ".join(f"w{i}" for i in row if i > 2) for row in values.tolist()]
         decoded = {}
         for j, column in enumerate(self.columns(name)):
             raw = values[:, j].double().numpy()
@@ -351,7 +353,9 @@ def test_frame_and_text_hold_every_row(data) -> None:
     np.testing.assert_array_equal(frame["model"], [row.model.value for row in result.rows])
     text = str(result)
     assert all(row.label in text for row in result.rows)
-    assert len(text.splitlines()) == len(result.rows) + 3
+    assert text.splitlines()[len(result.rows) + 1] == ""
+    assert {one.metric for one in result.texts} == {"chrf", "canonical_correlation"}
+    assert "text was not judged by BLEU, as no true text has four words." in result.notes
     back = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert back["rows"][0]["model"]["value"] == result.rows[0].model.value
 

@@ -20,4 +20,5 @@ from polymodal.evaluate.probe import linear_probe as linear_probe
 from polymodal.evaluate.result import Estimate as Estimate
 from polymodal.evaluate.result import Evaluation as Evaluation
 from polymodal.evaluate.result import SkillRow as SkillRow
+from polymodal.evaluate.result import TextScore as TextScore
 from polymodal.evaluate.skill import evaluate_skill as evaluate_skill

@@ -117,7 +117,8 @@ class Conditional:
 
     def __str__(self) -> str:
         said = [
-            f"Given {_inputs(k)}, {one} of what was decoded for the others showed the row's class."
+            f"Given {_inputs(k)}{' (single source)' * (k == 1)}, {one} of what was decoded for "
+            "the others showed the row's class."
             for k, one in self.by_inputs.items()
         ]
         if self.synergy:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -91,6 +92,43 @@ _FACTS = ("task", "modality", "column", "kind", "metric", "n", "best_baseline", 
 
 
 @dataclass(frozen=True)
+class TextScore:
+    """One score of the answers to a text that was hidden whole; more is better.
+
+    Arguments:
+        modality: The text.
+        metric: ``"bleu"`` or ``"chrf"``, of the whole corpus, in [0, 100]; or
+            ``"canonical_correlation"`` with another modality of the rows, in [-1, 1].
+        other: That other modality; None for BLEU and chrF.
+        n: Rows judged.
+        model: Of the model's answers.
+        mean: Of the most frequent text.
+        knn: Of the nearest neighbour's text.
+        truth: Of the true texts: 100 for BLEU and chrF.
+        best_baseline: ``"mean"`` or ``"knn"``: the one that scores higher.
+        verdict: Whether the model beats it, by the paired bootstrap of the difference;
+            ``"equal"`` also where there are too few rows to tell.
+    """
+
+    modality: str
+    metric: str
+    other: str | None
+    n: int
+    model: Estimate
+    mean: Estimate
+    knn: Estimate
+    truth: Estimate
+    best_baseline: str
+    verdict: Judgement
+
+    @property
+    def label(self) -> str:
+        """The score's name, and the modality with which texts are correlated."""
+        named = {"bleu": "BLEU", "chrf": "chrF"}
+        return named.get(self.metric, f"correlation with {self.other}")
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """A model's skill on held-out rows.
 
@@ -102,6 +140,7 @@ class Evaluation:
         level: The nominal level of ``coverage`` in the rows.
         notes: Which rows were judged where not all, what could not be judged and why, a sentence
             each.
+        texts: Scores of captions and translations, of every text that was hidden whole.
     """
 
     rows: list[SkillRow]
@@ -109,6 +148,7 @@ class Evaluation:
     calibration: list[tuple[float, float, int]]
     level: float = 0.9
     notes: list[str] = field(default_factory=list)
+    texts: list[TextScore] = field(default_factory=list)
 
     def frame(self) -> pd.DataFrame:
         """A line a row; estimates as three columns: ``model``, ``model_low``, ``model_high``."""
@@ -132,17 +172,21 @@ class Evaluation:
 
     def __str__(self) -> str:
         head = ["hidden", "what", "metric", "n", "model", *BASELINES, "skill", "verdict"]
-        lines = [head, *(_line(row) for row in self.rows)]
-        widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
-        left = (0, 1, 2, len(head) - 1)
-        table = [
-            "  ".join(
-                text.ljust(width) if i in left else text.rjust(width)
-                for i, (text, width) in enumerate(zip(line, widths, strict=True))
-            ).rstrip()
-            for line in lines
-        ]
-        return "\n".join([*table, "", self.verdict])
+        lines = _aligned([head, *map(_line, self.rows)], left=(0, 1, 2, len(head) - 1))
+        texts = ["", *_text_lines(self.texts)] if self.texts else []
+        return "\n".join([*lines, *texts, "", self.verdict])
+
+
+def _aligned(lines: list[list[str]], left: tuple[int, ...]) -> list[str]:
+    """Cells as lines of text; the columns ``left`` stand at the left, the others at the right."""
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    return [
+        "  ".join(
+            text.ljust(width) if i in left else text.rjust(width)
+            for i, (text, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    ]
 
 
 def _line(row: SkillRow) -> list[str]:
@@ -163,6 +207,41 @@ def _line(row: SkillRow) -> list[str]:
         skill,
         row.verdict,
     ]
+
+
+_TEXT_WORDS = {
+    "bleu": "BLEU, 0 to 100: runs of 1 to 4 words that the answer shares with the true text.",
+    "chrf": "chrF, 0 to 100: runs of 1 to 6 characters that they share.",
+    "canonical_correlation": (
+        "Correlation, -1 to 1: how well the text fits the rest of its row; about 0 is no better "
+        "than the text of some other row."
+    ),
+}
+
+
+def text_words(texts: Sequence[TextScore]) -> list[str]:
+    """How to read the scores of texts, for one who knows none of them; a sentence each."""
+    there = {one.metric for one in texts}
+    return ["Higher is better.", *(said for name, said in _TEXT_WORDS.items() if name in there)]
+
+
+def _text_lines(texts: Sequence[TextScore]) -> list[str]:
+    """The scores of texts as a table, and how to read it."""
+    head = ["text hidden", "score", "n", "model", "most frequent text", "nearest row's text"]
+    lines = [[*head, "true text", "verdict"]]
+    for one in texts:
+        simple = (
+            f"{getattr(one, name)}{'*' if name == one.best_baseline else ' '}"
+            for name in ("mean", "knn")
+        )
+        truth = "100" if one.other is None else str(one.truth)
+        lines.append(
+            [one.modality, one.label, str(one.n), str(one.model), *simple, truth, one.verdict]
+        )
+    table = _aligned(lines, left=(0, 1, len(head) + 1))
+    first, *words = text_words(texts)
+    signs = "In brackets 95 % intervals over rows; * is the better simple method."
+    return [*table, f"{first} {signs}", *words]
 
 
 def finite(value: Any) -> Any:  # noqa: ANN401

@@ -10,6 +10,7 @@ from torch import Tensor
 from polymodal.data.codec import DataCodec
 from polymodal.data.tensors import Tensors
 from polymodal.evaluate.answers import Imputer
+from polymodal.evaluate.captions import score_texts
 from polymodal.evaluate.examiner import Examiner
 from polymodal.evaluate.questions import (
     MOST_COLUMNS,
@@ -47,7 +48,8 @@ def evaluate_skill(
 
     Every modality that test rows have is hidden whole, the others given; then a share of the cells
     of every table is hidden, the rest given. The model's answers are scored beside baselines that
-    see the same inputs. A row of the result says all of one column or modality.
+    see the same inputs. A row of the result says all of one column or modality. Texts that were
+    hidden whole are scored as captions and translations besides (``Evaluation.texts``).
 
     Arguments:
         model: The fitted model.
@@ -81,12 +83,13 @@ def evaluate_skill(
         for found, hits in examiner.judge(model, question):
             rows += found
             inside += [hits] if hits is not None else []
+    texts, left_out = score_texts(examiner, test)
     if progress is not None:
         progress(len(questions), len(questions), "done")
     calibration = _calibration(levels, inside)
-    told = [*notes, *_notes(codec, questions, examiner.unknown)]
+    told = [*notes, *_notes(codec, questions, examiner.unknown), *left_out]
     verdict = write_verdict(rows, calibration, level, len(test), told)
-    return Evaluation(rows, verdict, calibration, level, told)
+    return Evaluation(rows, verdict, calibration, level, told, texts)
 
 
 def _calibration(levels: list[float], inside: list[Tensor]) -> list[tuple[float, float, int]]:

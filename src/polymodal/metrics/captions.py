@@ -6,6 +6,9 @@ which is kinder to languages with endings. Both in [0, 100], over the whole corp
 sentences' scores is another number. Both count what is said, not whether it is true: a caption
 that always says what most captions say scores well.
 
+Both are functions of counts that are summed over sentences, so the score of a resample of the rows
+needs no second look at the texts: it is that of the same counts, weighted.
+
 References:
     Kishore Papineni, Salim Roukos, Todd Ward, Wei-Jing Zhu. BLEU: a Method for Automatic
     Evaluation of Machine Translation. ACL 2002. https://aclanthology.org/P02-1040. Maja Popović.
@@ -16,6 +19,7 @@ References:
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,6 +31,9 @@ from polymodal.metrics.registry import metric
 Sentences = Sequence[str]
 References = Sequence[str] | Sequence[Sequence[str]]
 """One sentence a row, or several a row."""
+
+_CHARACTERS = 6
+_BETA_SQUARED = 4
 
 
 @metric(better="higher", bounds=(0.0, 100.0), baseline="that of the most frequent sentence")
@@ -63,6 +70,85 @@ def chrf(said: Sentences, references: References, *, word_order: int = 0) -> Ten
     metrics = _sacrebleu()
     rows = _transposed(said, references)
     return _scalar(metrics.CHRF(word_order=word_order).corpus_score(list(said), rows).score)
+
+
+def bleu_counts(said: Sentences, references: Sentences) -> Tensor:
+    """What corpus BLEU sums over sentences, float64 ``(N, 10)``.
+
+    Words said, words of the reference, then n-grams in common and n-grams said for n = 1 to 4.
+
+    Arguments:
+        said: A sentence a row.
+        references: One sentence a row.
+
+    Raises:
+        ImportError: If sacrebleu is not installed.
+        ValueError: If there are no rows, or their numbers differ.
+    """
+    # The effective order changes scores of sentences, which are not used, and spares a warning.
+    scorer = _sacrebleu().BLEU(effective_order=True)
+    _transposed(said, references)
+    rows = [scorer.sentence_score(a, [b]) for a, b in zip(said, references, strict=True)]
+    return torch.tensor(
+        [[one.sys_len, one.ref_len, *one.counts, *one.totals] for one in rows],
+        dtype=torch.float64,
+    )
+
+
+def bleu_of_counts(sums: Tensor) -> Tensor:
+    """Corpus BLEU of R sums of counts ``(R, 10)``; float64 ``(R,)``, in [0, 100].
+
+    Raises:
+        ImportError: If sacrebleu is not installed.
+    """
+    compute = _sacrebleu().BLEU.compute_bleu
+    rows = sums.round().long().tolist()
+    scores = [compute(row[2:6], row[6:], row[0], row[1], smooth_method="exp") for row in rows]
+    return torch.tensor([one.score for one in scores], dtype=torch.float64)
+
+
+def chrf_counts(said: Sentences, references: Sentences) -> Tensor:
+    """What corpus chrF sums over sentences, float64 ``(N, 18)``.
+
+    For n = 1 to 6 the n-grams of characters said, of the reference, and in common. They are
+    counted here, as sacrebleu gives them to nobody; spaces are left out as it does.
+
+    Arguments:
+        said: A sentence a row.
+        references: One sentence a row.
+
+    Raises:
+        ValueError: If there are no rows, or their numbers differ.
+    """
+    _transposed(said, references)
+    rows = []
+    for pair in zip(said, references, strict=True):
+        one, other = ("".join(text.split()) for text in pair)
+        row: list[int] = []
+        for n in range(1, _CHARACTERS + 1):
+            mine, its = _grams(one, n), _grams(other, n)
+            # Of a reference that is too short for any n-gram nothing can be found.
+            row += [mine.total() if its else 0, its.total(), (mine & its).total()]
+        rows.append(row)
+    return torch.tensor(rows, dtype=torch.float64)
+
+
+def chrf_of_counts(sums: Tensor) -> Tensor:
+    """Corpus chrF of R sums of counts ``(R, 18)``; float64 ``(R,)``, in [0, 100]."""
+    said, true, common = sums.double().unflatten(1, (_CHARACTERS, 3)).unbind(2)
+    here = (said > 0) & (true > 0)
+    orders = here.sum(1).clamp(min=1)
+    precision, recall = (
+        torch.where(here, common / torch.where(here, total, 1.0), 0.0).sum(1) / orders
+        for total in (said, true)
+    )
+    below = _BETA_SQUARED * precision + recall
+    found = (1 + _BETA_SQUARED) * precision * recall / torch.where(below > 0, below, 1.0)
+    return 100 * found
+
+
+def _grams(text: str, n: int) -> Counter[str]:
+    return Counter(text[i : i + n] for i in range(len(text) - n + 1))
 
 
 def _scalar(value: float) -> Tensor:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from polymodal.evaluate.result import text_words
+
 if TYPE_CHECKING:
-    from polymodal.evaluate.result import Evaluation, SkillRow
+    from polymodal.evaluate.result import Evaluation, SkillRow, TextScore
 
 _TITLES = {
     "modality": "A whole modality hidden, all others given",
@@ -33,7 +35,33 @@ def describe_skill(evaluation: Evaluation) -> dict[str, Any] | None:
             groups.append({"title": title, "rows": rows})
     if not groups:
         return None
-    return {"groups": groups, "level": f"{evaluation.level:.0%}", "notes": evaluation.notes}
+    return {
+        "groups": groups,
+        "level": f"{evaluation.level:.0%}",
+        "notes": evaluation.notes,
+        "texts": describe_texts(evaluation.texts),
+    }
+
+
+def describe_texts(texts: Sequence[TextScore]) -> dict[str, Any] | None:
+    """Scores of captions and translations, and how to read them; None where there are none."""
+    if not texts:
+        return None
+    rivals = {"mean": "the most frequent text", "knn": "the nearest row's text"}
+    rows = [
+        {
+            "modality": one.modality,
+            "label": one.label,
+            "n": f"{one.n:,}",
+            "bounded": one.other is None,
+            "best": one.best_baseline,
+            "verdict": one.verdict,
+            "words": _verdict_words(one.verdict, rivals[one.best_baseline]),
+            **{name: getattr(one, name) for name in ("model", "mean", "knn", "truth")},
+        }
+        for one in texts
+    ]
+    return {"rows": rows, "words": text_words(texts)}
 
 
 def describe_checked(checked: Sequence[Any]) -> list[dict[str, Any]]:
@@ -53,11 +81,7 @@ def describe_checked(checked: Sequence[Any]) -> list[dict[str, Any]]:
 
 def _line(row: SkillRow) -> dict[str, Any]:
     rival = _BASELINES.get(row.best_baseline, row.best_baseline)
-    words = {
-        "better": f"better than {rival}",
-        "worse": f"worse than {rival}",
-        "equal": "no clear difference",
-    }[row.verdict]
+    words = _verdict_words(row.verdict, rival)
     estimates = ("model", "mean", "linear", "knn", "skill", "crps", "coverage")
     return {
         "label": row.label,
@@ -69,3 +93,9 @@ def _line(row: SkillRow) -> dict[str, Any]:
         "best": row.best_baseline,
         **{name: getattr(row, name) for name in estimates},
     }
+
+
+def _verdict_words(verdict: str, rival: str) -> str:
+    if verdict == "equal":
+        return "no clear difference"
+    return f"{verdict} than {rival}"
