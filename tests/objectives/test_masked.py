@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from tests.helpers import cubature, linear, noise
+from tests.objectives import by_hand
 from torch.distributions import Independent, Normal, kl_divergence
 
 from polymodal.fusion import MixtureOfExperts, ProductOfExperts
@@ -60,6 +61,37 @@ def test_with_other_posteriors_it_is_the_formula(seed: int) -> None:
             log_p = Normal(z @ truth.weight.T + truth.offset, truth.noise).log_prob(X[name])
             expected -= weights[name] * torch.where(ON[m], log_p.sum(-1), 0.0)
     torch.testing.assert_close(loss, expected, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_private_posteriors_of_the_rest_have_their_divergence(seed: int) -> None:
+    """Given what is seen the private latents of the rest have the prior."""
+    beta = 0.7
+    model = by_hand.TRUTH.build(
+        ProductOfExperts("always"), MaskedBound(beta), inflate=1.4, weights=by_hand.WEIGHTS
+    )
+    with noise(by_hand.eps), torch.no_grad():
+        with seeded(seed):
+            loss = model.loss(by_hand.X, by_hand.PRESENT, 0).loss
+        with seeded(seed):
+            seen = draw_seen(by_hand.ON)
+        said = by_hand.Normals(by_hand.heads(1.4))
+        everything, part = (said.product(held, prior=True) for held in (by_hand.ON, seen))
+        expected = beta * (by_hand.to_prior(part) + kl_divergence(everything, part))
+        expected -= by_hand.fit(by_hand.draw(part), seen)
+        expected -= by_hand.fit(by_hand.draw(everything), by_hand.ON & ~seen)
+    torch.testing.assert_close(loss, expected, rtol=1e-11, atol=1e-9)
+    assert 3 < int((seen.any(0) & (seen != by_hand.ON).any(0)).sum())
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_with_exact_private_posteriors_too_it_is_the_evidence(seed: int) -> None:
+    truth = by_hand.TRUTH
+    model = truth.build(ProductOfExperts("always"), MaskedBound(samples=2 * truth.dim))
+    with noise(cubature), seeded(seed), torch.no_grad():
+        loss = model.loss(by_hand.X, by_hand.PRESENT, 0).loss
+    evidence = truth.log_evidence(by_hand.X, by_hand.PRESENT)
+    torch.testing.assert_close(-loss, evidence, rtol=0, atol=1e-9)
 
 
 def test_of_one_modality_it_is_the_elbo() -> None:

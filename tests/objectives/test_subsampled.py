@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from tests.helpers import cubature, linear, noise
+from tests.objectives import by_hand
 from torch import Tensor
 
 from polymodal.fusion import MixtureOfExperts, ProductOfExperts
@@ -61,6 +62,25 @@ def test_random_subsets_are_elbos_of_their_own() -> None:
         sets += [chosen[:, 0], chosen[:, 1]]
         expected = sum(plain.loss(X, masked(on), 0).loss for on in sets)
     torch.testing.assert_close(loss, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("subsets", [0, 2])
+def test_beta_weighs_the_divergence_of_every_set(subsets: int) -> None:
+    objective = SubsampledELBO(subsets, beta=2.0)
+    model = by_hand.TRUTH.build(
+        ProductOfExperts("always"), objective, inflate=1.4, weights=by_hand.WEIGHTS
+    )
+    with noise(by_hand.eps), torch.no_grad():
+        with seeded(3):
+            loss = model.loss(by_hand.X, by_hand.PRESENT, 0).loss
+        with seeded(3):
+            drawn = draw_proper_subsets(by_hand.ON, 2)[:, :subsets]
+        said = by_hand.Normals(by_hand.heads(1.4))
+        expected = torch.zeros_like(loss)
+        for held in (by_hand.ON, *by_hand.ALONE, *drawn.unbind(1)):
+            q = said.product(held, prior=True)
+            expected += 2.0 * by_hand.to_prior(q) - by_hand.fit(by_hand.draw(q), held)
+    torch.testing.assert_close(loss, expected, rtol=1e-11, atol=1e-9)
 
 
 def test_weights_of_likelihoods_count_in_every_term() -> None:

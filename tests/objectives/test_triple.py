@@ -7,9 +7,12 @@ import copy
 import pytest
 import torch
 from tests.helpers import cubature, linear, noise, real_batch, real_modalities
+from tests.objectives import by_hand
 from tests.objectives.test_truth import joint_model
 
+from polymodal.fusion import ProductOfExperts
 from polymodal.objectives import TripleELBO
+from polymodal.objectives.subsampled import draw_proper_subsets
 from polymodal.objectives.triple import HeldAfterFirst, seen_in_part
 from polymodal.random import seeded
 from polymodal.recipes import RECIPES
@@ -38,6 +41,36 @@ def test_loss_is_the_sum_of_exact_elbos(average: bool) -> None:
     if average:
         total = total / torch.where(several, 1 + encoded.on.sum(0), 1)
     torch.testing.assert_close(-torch.stack(losses).mean(0), total, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_by_default_a_random_set_has_an_elbo_of_its_own_too(seed: int) -> None:
+    """Term by term: own_weight weighs the likelihoods of further sets, not their divergences."""
+    beta, gamma, own_weight = 0.7, 0.6, 3.0
+    objective = TripleELBO(beta, gamma, own_weight)
+    model = by_hand.TRUTH.build(
+        ProductOfExperts("always"), objective, inflate=1.4, weights=by_hand.WEIGHTS
+    )
+    with noise(by_hand.eps), torch.no_grad():
+        with seeded(seed):
+            loss = model.loss(by_hand.X, by_hand.PRESENT, 0).loss
+        with seeded(seed):
+            drawn = draw_proper_subsets(by_hand.ON, 1)[:, 0]
+        said = by_hand.Normals(by_hand.heads(1.4))
+        joint = said.product(by_hand.ON, prior=True)
+        z = by_hand.draw(joint)
+        expected = beta * by_hand.to_prior(joint) - by_hand.fit(z, by_hand.ON)
+        for held in (*by_hand.ALONE, drawn):
+            q = said.product(held, prior=True)
+            fit = own_weight * by_hand.fit(by_hand.draw(q), held)
+            further = gamma * (beta * by_hand.to_prior(q) - fit)
+            counts = held.any(0) & (held != by_hand.ON).any(0)
+            expected = expected + torch.where(counts, further, 0.0)
+    torch.testing.assert_close(loss, expected, rtol=1e-11, atol=1e-9)
+    # Some sets that were drawn are new, and some are all that the row has.
+    everything = by_hand.ON.all(0)
+    assert bool((drawn.sum(0) == 2)[everything].any())
+    assert bool((drawn == by_hand.ON).all(0)[everything].any())
 
 
 def gradients(model: torch.nn.Module) -> dict[str, torch.Tensor]:

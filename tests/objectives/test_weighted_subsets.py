@@ -6,13 +6,16 @@ import itertools
 
 import pytest
 import torch
-from tests.helpers import NUMBERS, cubature, linear, noise, real_batch, real_modalities
+from tests.helpers import cubature, linear, noise, real_batch, real_modalities
+from tests.objectives import by_hand
 from torch import Tensor
+from torch.distributions import Categorical, kl_divergence
 
 from polymodal.fusion import ConsensusOfExperts, MixtureOfExperts
 from polymodal.objectives import WeightedSubsets
 from polymodal.random import seeded
 from polymodal.recipes import RECIPES
+from polymodal.typing import rows_present
 
 TRUTH = linear(2)
 X, PRESENT = TRUTH.sample(12), TRUTH.present(12)
@@ -62,7 +65,7 @@ def test_learned_weights_and_their_price_are_the_formula() -> None:
         objective.logits.copy_(torch.linspace(-1, 1, 7))
     logits = objective.logits.detach()[ORDER].unsqueeze(-1)
     pi = torch.where(ELBOS > -torch.inf, logits, -torch.inf)[:, HERE].softmax(0)
-    entropy = torch.distributions.Categorical(probs=pi.T).entropy()
+    entropy = Categorical(probs=pi.T).entropy()
     most = (pi > 0).sum(0).double().log()
     elbos = torch.where(pi > 0, ELBOS[:, HERE], 0.0)
     expected = -(pi * elbos).sum(0) - 7.0 * (entropy - most)
@@ -150,20 +153,65 @@ def test_the_mean_of_the_elbos_is_below_the_evidence() -> None:
     assert bool((gap[HERE] > 0).all())
 
 
+def consensus(said: by_hand.Normals, subset: tuple[int, ...], rho: float) -> torch.Tensor:
+    """Location and scale of the shared block by a dense solve, ``(2, B, D)``."""
+    loc = said.loc[list(subset), :, : by_hand.SHARED].permute(1, 2, 0)  # (B, D, n)
+    scale = said.scale[list(subset), :, : by_hand.SHARED].permute(1, 2, 0)
+    correlation = rho + (1 - rho) * torch.eye(len(subset), dtype=torch.float64)
+    covariance = scale.unsqueeze(-1) * correlation * scale.unsqueeze(-2)
+    weights = torch.linalg.solve(covariance, torch.ones_like(loc))
+    precision = weights.sum(-1)
+    return torch.stack([(weights * loc).sum(-1) / precision, precision.rsqrt()])
+
+
+def test_other_modalities_are_decoded_with_private_latents_of_the_prior() -> None:
+    """The loss term by term: a subset's ELBO holds what is outside it, but no private path."""
+    rho, beta, omega = 0.4, 0.7, 7.0
+    objective = WeightedSubsets(3, "learned", omega, beta)
+    with torch.no_grad():
+        objective.logits.copy_(torch.linspace(-1, 1, 7))
+    model = by_hand.TRUTH.build(
+        ConsensusOfExperts(rho), objective, inflate=1.4, weights=by_hand.WEIGHTS
+    )
+    bounds, alive = [], []
+    with noise(by_hand.eps), torch.no_grad():
+        loss = model.loss(by_hand.X, by_hand.PRESENT, 0).loss
+        said = by_hand.Normals(by_hand.heads(1.4))
+        for subset in SUBSETS:
+            held = torch.zeros_like(by_hand.ON)
+            held[list(subset)] = True
+            q = said.whole(*consensus(said, subset, rho), held)
+            fit = by_hand.fit(by_hand.draw(q), by_hand.ON)
+            bounds.append(fit - beta * by_hand.to_prior(q))
+            alive.append((by_hand.ON | ~held).all(0))
+    some = by_hand.ON.any(0)
+    bound, here = torch.stack(bounds)[:, some], torch.stack(alive)[:, some]
+    logits = objective.logits.detach()[ORDER].unsqueeze(-1)
+    pi = torch.where(here, logits, -torch.inf).softmax(0)
+    uniform = here.double() / here.sum(0)
+    price = omega * kl_divergence(Categorical(pi.T), Categorical(uniform.T))
+    torch.testing.assert_close(loss[some], price - (pi * bound).sum(0), rtol=1e-11, atol=1e-9)
+    assert bool((loss[~some] == 0).all())
+
+
 def test_nothing_private_leaks_to_other_subsets() -> None:
-    """From the subsets without a modality its values reach its decoder by no private path."""
+    """What a decoder reads in a subset without its modality is the prior's draw, cells or not."""
     with seeded(0):
         model = RECIPES["code"].build(real_modalities(), latent_dim=4, private_dim=2)
     x, present = real_batch()
-    encoded = model.posterior.encode(x, present)
-    chosen = model.objective._subsets(encoded.on)  # (M, S, B)
-    q = model.posterior.fuse(encoded, chosen)
-    place = list(model.names).index(NUMBERS)
-    block = slice(4 + 2 * place, 6 + 2 * place)
-    out = ~chosen[place]
-    assert bool((q.loc[0][out][:, block] == 0).all())
-    assert bool((q.scale[0][out][:, block] == 1).all())
-    assert bool((q.loc[0][~out][:, block] != 0).all())
+    reads: list[Tensor] = []
+    for decoder in model.decoders:
+        decoder.register_forward_pre_hook(lambda _, read: reads.append(read[0]))
+    with noise(torch.ones), torch.no_grad():
+        model.loss(x, present, 0)
+    on = torch.stack([rows_present(mask) for mask in present.values()])  # (M, B)
+    bits = (torch.arange(1, 16) >> torch.arange(4).unsqueeze(-1) & 1).bool()  # (M, S)
+    here = (on.unsqueeze(1) | ~bits.unsqueeze(-1)).all(0)  # (S, B)
+    assert len(reads) == 4
+    for m, read in enumerate(reads):
+        private = read.reshape(15, 6, 6)[..., 4:]
+        assert bool((private[~bits[m]] == 1).all())  # the prior's location and one scale
+        assert bool((private[bits[m].unsqueeze(-1) & here] != 1).all())
 
 
 def test_drawn_subsets_are_unbiased() -> None:
