@@ -36,6 +36,18 @@ def as_path(task: str, value: object) -> Path:
     return Path(value)
 
 
+def check_replaceable(path: Path, error: type[FileError] = FileError) -> None:
+    """Refuse to write where a device, a pipe or a socket is, or a link to one.
+
+    What is written atomically takes the place of what was there, and they are not ours to remove.
+
+    Raises:
+        FileError: If there is such a thing.
+    """
+    if path.exists() and not path.is_file():
+        raise error(f"{path}: this is not a regular file and is not replaced; name another.")
+
+
 @dataclass(frozen=True)
 class FileFormat:
     """One kind of file.
@@ -59,11 +71,15 @@ class FileFormat:
             path: The file. Its folder is made where missing.
             facts: What JSON can hold.
             tensors: Name -> tensor, on any device.
+
+        Raises:
+            FileError: If the path is that of a folder, a device, a pipe or a socket.
         """
         if path.is_dir():
             raise self.error(
                 f"{path}: this is a folder; name a file in it, such as {path / 'a.pm'}."
             )
+        check_replaceable(path, self.error)
         # Clones: safetensors refuses tensors that share memory, as tied weights do.
         held = {name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}
         text = json.dumps(facts)

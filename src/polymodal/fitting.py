@@ -31,7 +31,9 @@ from polymodal.random import derive_seed, seeded
 from polymodal.recipes.registry import get_recipe
 from polymodal.tasks.asking import asking
 from polymodal.tasks.filled import Container, container_of
+from polymodal.training.plan import usual_batch_size, usual_epochs
 from polymodal.training.result import TrainResult
+from polymodal.training.settings import TrainSettings
 from polymodal.training.source import to_device
 from polymodal.typing import checked_seed, is_whole
 
@@ -62,7 +64,7 @@ def checked(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """An estimator's parameters with plain Python numbers, or what is wrong with them.
 
     Raises:
-        ValueError: If a value is out of range.
+        ValueError: If a value is out of range, or no file can hold it.
         TypeError: If it is of another type than expected.
     """
     found = {
@@ -95,7 +97,30 @@ def checked(parameters: Mapping[str, Any]) -> dict[str, Any]:
     for name in ("latent_dim", "private_dim"):
         if settings and name in settings:
             raise ValueError(f"settings: give {name} as a parameter of the model itself.")
+    # Now, and not once the training is over.
+    train_settings(found, n_rows=1)
+    pack_parameters(found)
     return found
+
+
+def train_settings(parameters: Mapping[str, Any], n_rows: int) -> TrainSettings:
+    """How a model of an estimator's parameters is trained on so many rows.
+
+    Raises:
+        ValueError: If a parameter is out of range.
+    """
+    batch_size = parameters["batch_size"] or usual_batch_size(n_rows)
+    return TrainSettings(
+        epochs=parameters["epochs"] or usual_epochs(n_rows, batch_size),
+        batch_size=batch_size,
+        learning_rate=parameters["learning_rate"],
+        patience=parameters["patience"],
+        seed=parameters["seed"],
+        precision=parameters["precision"],
+        device=parameters["device"],
+        max_seconds=parameters["max_seconds"],
+        checkpoint_minutes=parameters["checkpoint_minutes"],
+    )
 
 
 def checked_container(name: str) -> Container:
@@ -186,7 +211,7 @@ class Prepared:
                 unpack_defaults(facts.get("defaults")),
             )
             return unpack_parameters(facts["parameters"]), rows
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise broken(path, error) from error
 
 
@@ -266,8 +291,11 @@ def build_model(
         **(parameters["settings"] or {}),
     }
     own = parameters["private_dim"]
-    # A recipe that knows no private latents has none.
-    if own is not None and (own or "private_dim" in recipe.settings):
-        settings["private_dim"] = own
+    if "private_dim" in recipe.settings:
+        settings |= {} if own is None else {"private_dim": own}
+    elif own:
+        raise ValueError(
+            f"recipe {recipe.name!r} has no private latents, got private_dim={own}; leave it out."
+        )
     with seeded(derive_seed(parameters["seed"], 0)):
         return recipe.build(modalities_of(codec, parameters["networks"]), **settings)

@@ -91,7 +91,8 @@ def _pack(name: str, value: Any) -> Any:  # noqa: ANN401
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if type(value).__name__ in _SCHEDULES and isinstance(value, tuple(_SCHEDULES.values())):
-        return {"schedule": type(value).__name__, **dataclasses.asdict(value)}
+        fields = {key: _pack(name, one) for key, one in dataclasses.asdict(value).items()}
+        return {"schedule": type(value).__name__, **fields}
     raise ValueError(
         f"setting {name!r} of the recipe cannot be saved: {value!r} is neither a number, a string "
         f"nor one of {', '.join(_SCHEDULES)}."

@@ -55,7 +55,13 @@ def test_flags_win_over_the_file_and_the_file_over_defaults(options: dict, tmp_p
 def test_settings_that_are_true_or_false_can_be_set(word: str, options: dict) -> None:
     words = ["fit", "bundled:penguins", "--recipe", "cmvae", "--set", f"prune={word}"]
     assert main(words) == 1
-    assert options["set"]["prune"] == (word in ("true", "1"))
+    assert options["set"]["prune"] is (word in ("true", "1"))
+
+
+def test_a_setting_without_a_default_may_be_a_fraction(options: dict) -> None:
+    words = ["fit", "bundled:penguins", "--recipe", "mmjsd", "--set", "prior_weight=0.6"]
+    assert main(words) == 1
+    assert options["set"] == {"prior_weight": 0.6}
 
 
 @pytest.mark.parametrize("word", ["yess", "2", "0.5"])
@@ -90,16 +96,26 @@ def test_what_is_written_reads_back_the_same(
         ("[" * 5000, "cannot be read as YAML"),
         ("set: 3\n", "must hold settings"),
         ("epochs: many\n", "many"),
+        ("given: [a]\n", "No option in run.yaml named 'given'. Known: data,"),
+        ("epochs: 3\nseed: 1\nepochs: 4\n", "run.yaml, line 3: 'epochs' stands twice"),
+        ("latent-dim: 3\nlatent_dim: 4\n", "'latent-dim' stands twice"),
+        ("set: {beta: 1.0, beta: 2.0}\n", "'beta' stands twice"),
+        ("set: &a {set: *a}\n", "run.yaml"),
     ],
 )
 def test_a_wrong_file_is_refused(
-    text: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    text: str,
+    said: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    config = tmp_path / "run.yaml"
-    config.write_text(text)
-    assert main(["fit", "bundled:penguins", "--config", str(config)]) == 2
+    monkeypatch.chdir(tmp_path)
+    Path("run.yaml").write_text(text)
+    assert main(["fit", "bundled:penguins", "--config", "run.yaml"]) == 2
     err = capsys.readouterr().err
     assert said in err
+    assert " given," not in err.partition("Known:")[2]
     assert err.count("\n") == 1
 
 

@@ -173,13 +173,15 @@ def test_a_run_goes_on_with_no_other_rows(tmp_path) -> None:
             MultimodalModel().resume(tmp_path / name, rows, validation)
 
 
-def test_a_run_with_a_setting_that_no_file_can_hold_is_refused_before_it_begins(tmp_path) -> None:
+def test_a_setting_that_no_file_can_hold_is_refused_before_the_training(tmp_path) -> None:
     model = MultimodalModel(**tiny(recipe="mvae", settings={"beta": lambda step: 1.0}))
-    with pytest.raises(ValueError, match="setting 'beta' of the recipe cannot be saved"):
-        model.fit(frame(30)[["w"]], run_dir=tmp_path)
-    assert not hasattr(model, "model_")
-    model.fit(frame(30)[["w"]])
-    with pytest.raises(ValueError, match=r"'beta'.*Constant, LinearWarmup, Cyclic"):
+    for run_dir in (tmp_path, None):
+        with pytest.raises(ValueError, match=r"'beta'.*cannot be saved.*LinearWarmup, Cyclic"):
+            model.fit(frame(30)[["w"]], run_dir=run_dir)
+        assert not hasattr(model, "model_")
+    model.set_params(settings=None).fit(frame(30)[["w"]])
+    model.set_params(settings={"beta": lambda step: 1.0})
+    with pytest.raises(ValueError, match="'beta'"):
         model.save(tmp_path / "m.pm")
     assert not list(tmp_path.iterdir())
 

@@ -73,7 +73,7 @@ def test_nothing_is_answered_before_fit(ask) -> None:
         ({"recipe": "mopo"}, "Did you mean 'mopoe'"),
         ({"settings": {"bta": 1.0}}, "has no setting 'bta'. Did you mean 'beta'"),
         ({"settings": {"latent_dim": 3}}, "give latent_dim as a parameter"),
-        ({"recipe": "mmvae", "private_dim": 2}, "'mmvae' has no setting 'private_dim'"),
+        ({"recipe": "mmvae", "private_dim": 2}, "no private latents, got private_dim=2"),
         ({"epochs": 0}, "epochs must be a whole number of at least 1, got 0"),
         ({"batch_size": 0}, "batch_size must be a whole number of at least 1, got 0"),
         ({"latent_dim": 0}, "latent_dim must be"),

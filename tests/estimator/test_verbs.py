@@ -326,7 +326,7 @@ def test_a_path_is_read_by_the_fitted_schema(tmp_path) -> None:
     a, b = model.embed(tmp_path / "new.csv"), model.embed(given[["w", "s"]])
     np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6)
     again = MultimodalModel(**tiny()).fit(
-        given.to_csv(tmp_path / "all.csv") or tmp_path / "all.csv"
+        given.to_csv(tmp_path / "all.csv", index=False) or tmp_path / "all.csv"
     )
     assert again.impute(tmp_path / "new.csv", draws=2).mean.columns.tolist()[:2] == ["s", "w"]
 

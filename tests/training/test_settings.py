@@ -183,9 +183,18 @@ def test_schedules_have_their_values():
     [
         (lambda: LinearWarmup(0), "at least 1, got 0"),
         (lambda: LinearWarmup(3, top=math.nan), "top must be a finite"),
-        (lambda: Cyclic(0), "at least 1 step"),
+        (lambda: Cyclic(0), "period must be a finite number of at least 1, got 0"),
         (lambda: Cyclic(4, ramp=0.0), "in \\(0, 1\\]"),
         (lambda: Constant(math.inf), "value must be a finite"),
+        (lambda: Constant(-1.0), "value must be a finite number of at least 0, got -1.0"),
+        (lambda: Constant(10**400), "value must be a finite"),
+        (lambda: Constant("1"), "value must be a finite number"),  # type: ignore[arg-type]
+        (lambda: Constant(True), "value must be a finite number"),
+        (lambda: LinearWarmup(10, -1.0), "top must be a finite number of at least 0"),
+        (lambda: LinearWarmup(math.nan), "steps must be a finite number of at least 1"),  # type: ignore[arg-type]
+        (lambda: Cyclic(math.nan), "period must be a finite number of at least 1"),  # type: ignore[arg-type]
+        (lambda: Cyclic(4, math.nan), "ramp must be a finite"),
+        (lambda: Cyclic(4, top=-0.5), "top must be a finite number of at least 0"),
     ],
 )
 def test_bad_schedules_are_refused(make, message):

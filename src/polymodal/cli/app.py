@@ -31,6 +31,7 @@ from polymodal.cli import (
 )
 from polymodal.cli.config import read_config
 from polymodal.cli.errors import FAILED, OK, WRONG, CommandError, WorkError, one_line
+from polymodal.cli.numbers import check_whole
 
 HELP = """One latent space from several modalities, where anything may be missing.
 
@@ -83,7 +84,7 @@ def make_app() -> App:
         help_format="plaintext",
         version=lambda: importlib.import_module("polymodal").__version__,
         default_parameter=Parameter(negative=(), negative_iterable=()),
-        config=read_config,
+        config=(read_config, check_whole),
         result_action="return_value",
     )
     for order, module in enumerate(VERBS):

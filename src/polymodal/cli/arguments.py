@@ -7,6 +7,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from polymodal.cli.numbers import check_seed
+
 Model = Annotated[Path, Parameter(help="A model file that `polymodal fit` wrote.")]
 Data = Annotated[
     str,
@@ -23,9 +25,19 @@ Text = Annotated[
         'top_p=0.9"; plain if not given.'
     ),
 ]
-Seed = Annotated[int, Parameter(help="All draws follow from it.")]
+Seed = Annotated[int, Parameter(help="All draws follow from it.", validator=check_seed)]
 ModelSeed = Annotated[
-    int | None, Parameter(help="All draws follow from it; the model's own if not given.")
+    int | None,
+    Parameter(
+        help="All draws follow from it; the model's own if not given.", validator=check_seed
+    ),
+]
+SplitSeed = Annotated[
+    int, Parameter(help="Which rows are judged on follows from it.", validator=check_seed)
+]
+Train = Annotated[
+    str | None,
+    Parameter(help="The training rows, which the simple methods learn from; else half of DATA."),
 ]
 PrivateDim = Annotated[
     int | None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from polymodal.cli.arguments import Data, Json, Model
+from polymodal.cli.arguments import Data, Json, Model, ModelSeed
 from polymodal.cli.errors import CommandError
 from polymodal.cli.inputs import (
     check_data,
@@ -37,7 +37,7 @@ def coherence(
         str, Parameter(help="The class of each row: a column of DATA, of the model or not.")
     ],
     train: Annotated[
-        Path | None, Parameter(help="The training rows, for the judges; else half of DATA.")
+        str | None, Parameter(help="The training rows, for the judges; else half of DATA.")
     ] = None,
     with_label: Annotated[
         bool, Parameter(help="Give and decode the modality that holds the label too.")
@@ -58,9 +58,7 @@ def coherence(
     inception: Annotated[
         Path | None, Parameter(help="Weights of FID's Inception: --fidelity by it too.")
     ] = None,
-    seed: Annotated[
-        int | None, Parameter(help="All draws follow from it; the model's own if not given.")
-    ] = None,
+    seed: ModelSeed = None,
     out: Annotated[Path | None, Parameter(help="Write the whole result here as JSON.")] = None,
     json: Json = False,
 ) -> None:
@@ -113,10 +111,10 @@ def _probe(
 
 
 def _check_files(
-    train: Path | None, out: Path | None, judges: Path | None, inception: Path | None
+    train: str | None, out: Path | None, judges: Path | None, inception: Path | None
 ) -> None:
     if train is not None:
-        check_data(str(train))
+        check_data(train)
     if out is not None:
         check_out(out, (".json",))
     if judges is not None:

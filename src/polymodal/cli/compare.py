@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from polymodal.cli.arguments import Data, Json, PrivateDim
+from polymodal.cli.arguments import Data, Json, PrivateDim, SplitSeed
 from polymodal.cli.config import parse_settings
 from polymodal.cli.errors import CommandError, WorkError, check_known
-from polymodal.cli.fit import check_setting
+from polymodal.cli.fit import check_device
 from polymodal.cli.inputs import check_data, check_folder, load_data, load_schema
 from polymodal.cli.outputs import count, plain, print_result, say, write_text
+from polymodal.cli.settings import check_recipe, check_setting
 
 if TYPE_CHECKING:
     from polymodal.comparison import Comparison
@@ -54,7 +55,7 @@ def compare(
     ] = None,
     label: Label = None,
     test_share: Annotated[float, Parameter(help="Share of DATA to judge on.")] = 0.2,
-    split_seed: Annotated[int, Parameter(help="Which rows are judged on follows from it.")] = 0,
+    split_seed: SplitSeed = 0,
     latent_dim: Annotated[int, Parameter(help="Numbers in the shared latent vector.")] = 32,
     private_dim: PrivateDim = None,
     epochs: Annotated[
@@ -126,7 +127,7 @@ def settings_of(pairs: list[str] | None, names: list[str]) -> dict[str, dict[str
         if recipe in RECIPES:
             own = RECIPES[recipe].settings
             check_known(name, own, "setting", f"Recipe {recipe}")
-            check_setting(name, value, own[name])
+            value = check_setting(name, value, own[name])
         settings.setdefault(recipe, {})[name] = value
     return settings
 
@@ -152,7 +153,7 @@ def check_options(
         check_known(name, sorted(RECIPES), "recipe")
         if names.count(name) > 1:
             raise CommandError(f"--recipes names {name} twice.")
-    least = {"latent_dim": 1, "private_dim": 0, "epochs": 1, "split_seed": 0}
+    least = {"latent_dim": 1, "private_dim": 0, "epochs": 1}
     least["draws"] = draws_needed(0.9)
     for name, low in [("seeds", 1), *least.items()]:
         value = seeds if name == "seeds" else choices[name]
@@ -162,8 +163,12 @@ def check_options(
         raise CommandError(f"--test-share must be between 0 and 1, got {choices['test_share']:g}.")
     if choices["max_seconds"] is not None and not choices["max_seconds"] > 0:
         raise CommandError(f"--max-seconds must be above 0, got {choices['max_seconds']:g}.")
-    if choices["device"].partition(":")[0] not in ("auto", "cpu", "cuda", "mps"):
-        raise CommandError(f"--device must be auto, cpu, cuda or cuda:N; got {choices['device']}.")
+    for name in names:
+        entry = RECIPES[name]
+        own = {"latent_dim": choices["latent_dim"], **choices["settings"].get(name, {})}
+        # Private latents are for those of the recipes that have some.
+        check_recipe(entry, choices["private_dim"] if "private_dim" in entry.settings else 0, own)
+    check_device(choices["device"])
     check_data(data)
     schema, *others = files
     if schema is not None and not schema.is_file():

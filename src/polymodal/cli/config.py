@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cyclopts import App, ArgumentCollection
 from cyclopts.token import Token
 
 from polymodal.cli.errors import CommandError, check_known
 
+if TYPE_CHECKING:
+    from yaml import Node
+
 
 def read_config(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
     """Give each option that the command line left open the value of the file, if it has one."""
-    found = {argument.name: argument for argument in arguments}
+    # What is not parsed is the program's own, and no option of anybody's.
+    found = {one.name: one for one in arguments if one.parameter.parse is not False}
     config = found.get("--config")
     if config is None or not config.tokens:
         return
@@ -38,12 +42,14 @@ def read_mapping(path: Path) -> Mapping[str, Any]:
     """The mapping in a YAML file.
 
     Raises:
-        CommandError: If there is no such file, or it is not a YAML mapping.
+        CommandError: If there is no such file, it is not a YAML mapping, or has a name twice.
     """
     import yaml
 
     try:
-        read = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        _check_names(yaml.compose(text, Loader=yaml.SafeLoader), path)
+        read = yaml.safe_load(text)
     except FileNotFoundError:
         raise CommandError(f"No file {path}.") from None
     except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError) as error:
@@ -56,6 +62,24 @@ def read_mapping(path: Path) -> Mapping[str, Any]:
             "`latent-dim: 32`."
         )
     return read
+
+
+def _check_names(node: Node | None, path: Path) -> None:
+    """Refuse a name that stands twice, of which YAML takes the last without a word."""
+    import yaml
+
+    if not isinstance(node, yaml.MappingNode):
+        return
+    names: set[str] = set()
+    for key, value in node.value:
+        # `latent-dim` and `latent_dim` are one option.
+        name = str(key.value).replace("_", "-")
+        if name in names:
+            line = key.start_mark.line + 1
+            raise CommandError(f"{path}, line {line}: {name!r} stands twice; take one out.")
+        names.add(name)
+        if name == "set":
+            _check_names(value, path)
 
 
 def parse_settings(pairs: list[str] | None) -> dict[str, Any]:

@@ -7,17 +7,12 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from polymodal.cli.arguments import Data, Json, Model, ModelSeed
+from polymodal.cli.arguments import Data, Json, Model, ModelSeed, Train
 from polymodal.cli.inputs import check_data, check_model, check_out, load_model, test_and_train
 from polymodal.cli.outputs import as_json, plain, print_result, write_text
 
 EXAMPLE = """    polymodal evaluate cohort.pm test.parquet --train train.parquet
     polymodal evaluate cohort.pm test.parquet --train train.parquet --out eval.json"""
-
-Train = Annotated[
-    Path | None,
-    Parameter(help="The training rows, which the simple methods learn from; else half of DATA."),
-]
 
 
 def evaluate(
@@ -34,7 +29,7 @@ def evaluate(
     check_model(model)
     check_data(data)
     if train is not None:
-        check_data(str(train))
+        check_data(train)
     if out is not None:
         check_out(out, (".json",))
     fitted = load_model(model)

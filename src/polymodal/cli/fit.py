@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from polymodal.cli.arguments import Data, Json, PrivateDim
+from polymodal.cli.arguments import Data, Json, PrivateDim, Seed
 from polymodal.cli.config import parse_settings
 from polymodal.cli.errors import CommandError, WorkError, check_known
 from polymodal.cli.inputs import check_data, check_folder, check_out, load_data, load_schema
 from polymodal.cli.outputs import count, print_result, say, write_text
 from polymodal.cli.resumed import check_run, options_of_run
+from polymodal.cli.settings import check_recipe, check_setting
 
 if TYPE_CHECKING:
     from polymodal.estimator import MultimodalModel
@@ -34,7 +35,7 @@ def fit(
     epochs: Annotated[
         int | None, Parameter(help="Passes over the rows; chosen by their number if not given.")
     ] = None,
-    seed: Annotated[int, Parameter(help="All draws follow from it.")] = 0,
+    seed: Seed = 0,
     device: Annotated[str, Parameter(help="auto, cpu, cuda or cuda:N.")] = "auto",
     precision: Annotated[
         Literal["32", "bf16"], Parameter(help="bf16: autocast in bfloat16.")
@@ -103,11 +104,14 @@ def check_options(options: dict[str, Any], resume: bool) -> None:
         if name in ("latent_dim", "private_dim"):
             raise CommandError(f"--set {name}: use --{name.replace('_', '-')}.")
         check_known(name, own, "setting", f"Recipe {entry.name}")
-        check_setting(name, value, entry.settings[name])
-    for name, least in (("latent-dim", 1), ("private-dim", 0), ("epochs", 1), ("seed", 0)):
+        options["set"][name] = check_setting(name, value, entry.settings[name])
+    for name, least in (("latent-dim", 1), ("private-dim", 0), ("epochs", 1)):
         value = options[name]
         if value is not None and value < least:
             raise CommandError(f"--{name} must be at least {least}, got {value}.")
+    if not resume:
+        chosen = {"latent_dim": options["latent-dim"], **options["set"]}
+        check_recipe(entry, options["private-dim"], chosen)
     check_device(options["device"])
     if resume and options["run-dir"] is None:
         raise CommandError("--resume needs --run-dir, the folder with the run's checkpoint.")
@@ -117,6 +121,7 @@ def check_options(options: dict[str, Any], resume: bool) -> None:
     if options["schema"] is not None and not options["schema"].is_file():
         raise CommandError(f"No schema file {options['schema']}.")
     check_out(options["out"], ())
+    check_out(resolved_path(options["out"]), ())
     if options["run-dir"] is not None:
         check_folder(options["run-dir"], f"--run-dir {options['run-dir']}")
 
@@ -127,49 +132,14 @@ def check_device(device: str) -> None:
     Raises:
         CommandError: If it is one of these.
     """
-    unknown = CommandError(f"--device must be auto, cpu, cuda or cuda:N; got {device}.")
     if device.partition(":")[0] not in ("auto", "cpu", "cuda", "mps"):
-        raise unknown
+        raise CommandError(f"--device must be auto, cpu, cuda or cuda:N; got {device}.")
     from polymodal.training.distributed import device_named
 
     try:
         device_named(device)
-    except RuntimeError as fault:  # torch's, of a name that it cannot read
-        raise unknown from fault
     except ValueError as fault:
         raise CommandError(f"--{fault}") from fault
-
-
-def check_setting(name: str, value: object, default: object) -> None:
-    """Refuse a setting of another type than its default; where that is None, than a whole number.
-
-    Raises:
-        CommandError: If the type differs.
-    """
-    if isinstance(default, bool):
-        if value in (0, 1):
-            return
-        fits, wanted = False, "true or false"
-    elif isinstance(default, str):
-        fits, wanted = isinstance(value, str), "a word"
-    elif isinstance(default, float):
-        fits, wanted = isinstance(value, int | float), "a number"
-    else:
-        fits, wanted = isinstance(value, int) or value is default, "a whole number"
-    if not fits or isinstance(value, bool):
-        raise CommandError(
-            f"--set {name} must be {wanted}, such as {_such(default)}; got {value}."
-        )
-
-
-def _such(default: object) -> str:
-    return (
-        "1"
-        if default is None
-        else f"{default:.3g}"
-        if isinstance(default, float)
-        else f"{default}"
-    )
 
 
 def run_fit(options: dict[str, Any], resume: bool) -> tuple[MultimodalModel, int]:

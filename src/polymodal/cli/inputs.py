@@ -58,6 +58,8 @@ def check_out(out: Path, suffixes: tuple[str, ...] = (".parquet", ".csv")) -> Pa
     check_folder(out.parent, f"--out {out}")
     if out.is_dir():
         raise CommandError(f"--out {out} is a folder; name a file.")
+    if out.exists() and not out.is_file():
+        raise CommandError(f"--out {out} is not a regular file; name another.")
     return out
 
 
@@ -130,7 +132,7 @@ def load_rows(data: str, model: MultimodalModel) -> MultimodalData:
 
 
 def test_and_train(
-    model: MultimodalModel, data: str, train: Path | None, learners: str
+    model: MultimodalModel, data: str, train: str | None, learners: str
 ) -> tuple[MultimodalData, MultimodalData]:
     """The rows to judge on, and the rows to learn from of those who need some.
 
@@ -146,17 +148,24 @@ def test_and_train(
     Raises:
         CommandError: If both are one file: what was learned from judges nothing.
     """
-    if train is not None and Path(data).exists() and Path(data).samefile(train):
+    if train is not None and _same_rows(data, train):
         raise CommandError(f"--train is DATA itself; {learners} from rows other than the judged.")
     rows = load_rows(data, model)
     if train is not None:
-        return rows, load_rows(str(train), model)
+        return rows, load_rows(train, model)
     say(
         f"No --train: {learners} from half of {data}, and the other half, "
         f"{count((len(rows) + 1) // 2, 'row')}, is judged. That is fair only if the model did not "
         "train on them, which its file does not tell."
     )
     return rows[::2], rows[1::2]
+
+
+def _same_rows(data: str, train: str) -> bool:
+    """Whether both are one file, however it is spelt, or one bundled data set."""
+    if any(one.startswith("bundled:") for one in (data, train)):
+        return data == train
+    return Path(data).samefile(train)
 
 
 def check_text(text: str | None) -> str | None:

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from polymodal.files import check_replaceable
+
 
 def say(text: str = "") -> None:
     """Tell a person about progress, on standard error."""
@@ -45,7 +47,12 @@ def plain(value: Any) -> Any:  # noqa: ANN401 (what JSON knows)
 
 @contextlib.contextmanager
 def written(path: Path) -> Iterator[Path]:
-    """A file beside ``path`` to write to; it takes the name of ``path`` once it is whole."""
+    """A file beside ``path`` to write to; it takes the name of ``path`` once it is whole.
+
+    Raises:
+        FileError: If ``path`` is a device, a pipe or a socket.
+    """
+    check_replaceable(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(suffix=path.suffix, prefix=f".{path.stem}-", dir=path.parent)
     os.close(handle)

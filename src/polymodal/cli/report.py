@@ -7,8 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from polymodal.cli.arguments import Data, Json, Model, Seed
-from polymodal.cli.evaluate import Train
+from polymodal.cli.arguments import Data, Json, Model, Seed, Train
 from polymodal.cli.inputs import check_data, check_model, check_out, load_model, test_and_train
 from polymodal.cli.outputs import print_result, say
 
@@ -31,7 +30,7 @@ def report(
     check_data(data)
     check_out(out, (".html", ".htm"))
     if train is not None:
-        check_data(str(train))
+        check_data(train)
     from polymodal.report import write_report
 
     fitted = load_model(model)

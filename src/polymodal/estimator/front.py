@@ -57,7 +57,8 @@ class MultimodalModel(Learner):
         patience: Epochs without a better validation score before training stops; None for never.
         validation_share: Share of the rows held out for early stopping when no validation data
             are given.
-        settings: Settings of the recipe, by name; see ``polymodal explain``.
+        settings: Settings of the recipe, by name; see ``polymodal explain``. Numbers, words and
+            the schedules ``Constant``, ``LinearWarmup`` and ``Cyclic``: what a file can hold.
         networks: Sizes and kinds of the networks.
         max_seconds: Stop training after this wall time, with the best weights so far.
         checkpoint_minutes: Minutes between checkpoints, where ``fit`` is given a ``run_dir``.

@@ -22,13 +22,12 @@ from polymodal.fitting import (
     checked,
     end_training,
     prepare,
+    train_settings,
 )
 from polymodal.model import LatentModel
 from polymodal.tasks.filled import Container
 from polymodal.training.fit import fit
-from polymodal.training.plan import usual_batch_size, usual_epochs
 from polymodal.training.progress import ProgressReporter, choose_progress
-from polymodal.training.settings import TrainSettings
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -108,22 +107,10 @@ class Learner(Habits):
         self, model: LatentModel, rows: Prepared, run_dir: str | Path | None, *, resume: bool
     ) -> Self:
         chosen = checked(self.get_params())
-        batch_size = chosen["batch_size"] or usual_batch_size(len(rows.train))
-        settings = TrainSettings(
-            epochs=chosen["epochs"] or usual_epochs(len(rows.train), batch_size),
-            batch_size=batch_size,
-            learning_rate=chosen["learning_rate"],
-            patience=chosen["patience"],
-            seed=chosen["seed"],
-            precision=chosen["precision"],
-            device=chosen["device"],
-            max_seconds=chosen["max_seconds"],
-            checkpoint_minutes=chosen["checkpoint_minutes"],
-        )
         self.result_ = fit(
             model,
             rows.train,
-            settings,
+            train_settings(chosen, len(rows.train)),
             validation=rows.validation,
             run_dir=None if run_dir is None else Path(run_dir),
             resume=resume,

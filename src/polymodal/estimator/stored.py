@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from polymodal.model_file import (
     unpack_result,
     without_prefix,
 )
+from polymodal.training.distributed import device_named
 from polymodal.typing import is_whole
 
 if TYPE_CHECKING:
@@ -54,14 +56,17 @@ def load(path: str | Path, device: str = "cpu") -> MultimodalModel:
 
     Arguments:
         path: The file.
-        device: Where its questions are answered: ``"cpu"``, ``"cuda"``...
+        device: Where its questions are answered: ``"cpu"``, ``"cuda"``..., or ``"auto"`` for CUDA
+            where there is one.
 
     Raises:
         FileError: If the file is missing, truncated, damaged, of another kind or newer.
+        ValueError: If there is no such device here.
         TypeError: If ``path`` is no path.
     """
     from polymodal.estimator.front import MultimodalModel
 
+    chosen = device_named(device)
     facts, tensors = MODEL_FILE.read(as_path("load", path))
     try:
         parameters = unpack_parameters(facts["parameters"])
@@ -73,15 +78,28 @@ def load(path: str | Path, device: str = "cpu") -> MultimodalModel:
         model.model_ = build_model(checked(model.get_params()), model.codec_, model._defaults)
         model.model_.load_state_dict(without_prefix("model", tensors))
         model.result_ = unpack_result(facts["result"])
-        model.n_rows_ = int(facts["n_rows"])
+        model.n_rows_ = _checked_rows(facts["n_rows"])
         model.container_ = checked_container(facts["container"])
         model.held_out_ = tensors["held_out"].numpy()
-    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        RuntimeError,
+        AttributeError,
+        OverflowError,  # a whole number that no float can hold
+    ) as error:
         raise broken(path, error) from error
     model.schema_ = model.codec_.schema
     model._train_tensors = None
-    model.model_.to(device).eval()
+    model.model_.to(chosen).eval()
     return model
+
+
+def _checked_rows(value: object) -> int:
+    if not is_whole(value, 1):
+        raise ValueError(f"n_rows must be a whole number of at least 1, got {value!r}")
+    return int(value)  # pyright: ignore[reportArgumentType]
 
 
 def _check_sizes(
@@ -92,13 +110,16 @@ def _check_sizes(
     Raises:
         ValueError: If a size is larger than a bound and every axis of the weights.
     """
+    # An axis counts by its elements: a tensor without any may say what it likes.
+    held = [one for one in tensors.values() if one.numel()]
     # Families that clamp their sizes to the data have narrower weights than they were told.
-    axis = max((max(one.shape, default=1) for one in tensors.values()), default=1)
+    axis = max((max(one.shape, default=1) for one in held), default=1)
     sizes = {name: parameters[name] for name in ("latent_dim", "private_dim")}
     bounds = dict.fromkeys(sizes, 1_000)
     networks = parameters["networks"]
     if networks is not None:
         sizes |= {"hidden": max(networks.hidden), "text_width": networks.text_width}
+        _check_depth(networks.hidden, held)
     for of_recipe in (defaults, parameters["settings"] or {}):
         sizes |= {name: value for name, value in of_recipe.items() if name not in _NO_SIZES}
     for name, value in sizes.items():
@@ -106,5 +127,21 @@ def _check_sizes(
             raise ValueError(f"{name} is {value}, above all axes of the weights")
 
 
+def _check_depth(hidden: Sequence[int], held: Sequence[Tensor]) -> None:
+    """Refuse more hidden layers, or more weights between them, than a file could have.
+
+    Models of pictures alone have none of them, so a number that does no harm is never refused.
+
+    Raises:
+        ValueError: If there are more.
+    """
+    if len(hidden) > max(len(held), _FEW_LAYERS):
+        raise ValueError(f"networks.hidden has {len(hidden)} layers, more than there are weights")
+    weights = sum(a * b for a, b in pairwise(hidden))
+    if weights > max(sum(one.numel() for one in held), _FEW_WEIGHTS):
+        raise ValueError(f"networks.hidden asks for {weights} weights, more than there are")
+
+
+_FEW_LAYERS, _FEW_WEIGHTS = 100, 10**8
 _NO_SIZES = ("max_strata", "max_subsets", "max_dims")
 """Settings of recipes that bound what is there; nothing is made in their size."""

@@ -1,7 +1,9 @@
 r"""Weights that change with the optimiser step: ``schedule(step) -> float``.
 
-Any callable of an int is a schedule, a plain lambda too; these three are the ones that papers use.
-They hold no state, so a resumed run sees the very weights of the run that never stopped.
+Any callable of an int is a schedule where you put an objective together yourself, a plain lambda
+too. These three are the ones that papers use, and all that ``MultimodalModel`` takes: its files
+hold no code. They have no state, so a resumed run sees the very weights of the run that never
+stopped.
 
 References:
     Warm-up: Sonderby, Raiko, Maaloe, Sonderby & Winther, "Ladder Variational Autoencoders", 2016,
@@ -12,8 +14,9 @@ References:
 
 from __future__ import annotations
 
-import math
+import sys
 from dataclasses import dataclass
+from numbers import Real
 from typing import Protocol
 
 
@@ -25,9 +28,17 @@ class Schedule(Protocol):
         ...
 
 
-def _check_weight(owner: str, name: str, value: float) -> None:
-    if not math.isfinite(value):
-        raise ValueError(f"{owner}: {name} must be a finite number, got {value}.")
+def _check(owner: str, name: str, value: object, least: float, hint: str = "") -> None:
+    """Hold a number of a schedule to the bounds of a weight that is no schedule.
+
+    Raises:
+        ValueError: If it is none, not finite or too low.
+    """
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    if not number or not least <= value <= sys.float_info.max:  # pyright: ignore[reportOperatorIssue]
+        raise ValueError(
+            f"{owner}: {name} must be a finite number of at least {least:g}, got {value!r}.{hint}"
+        )
 
 
 @dataclass(frozen=True)
@@ -37,7 +48,7 @@ class Constant:
     value: float = 1.0
 
     def __post_init__(self) -> None:
-        _check_weight("Constant", "value", self.value)
+        _check("Constant", "value", self.value, 0)
 
     def __call__(self, step: int) -> float:
         """The weight at ``step``."""
@@ -57,12 +68,8 @@ class LinearWarmup:
     top: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise ValueError(
-                f"LinearWarmup: steps must be at least 1, got {self.steps}. "
-                "For no warm-up use Constant."
-            )
-        _check_weight("LinearWarmup", "top", self.top)
+        _check("LinearWarmup", "steps", self.steps, 1, " For no warm-up use Constant.")
+        _check("LinearWarmup", "top", self.top, 0)
 
     def __call__(self, step: int) -> float:
         """The weight at ``step``."""
@@ -88,11 +95,11 @@ class Cyclic:
     top: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.period < 1:
-            raise ValueError(f"Cyclic: period must be at least 1 step, got {self.period}.")
+        _check("Cyclic", "period", self.period, 1)
+        _check("Cyclic", "ramp", self.ramp, 0)
         if not 0.0 < self.ramp <= 1.0:
             raise ValueError(f"Cyclic: ramp is a share of the period in (0, 1], got {self.ramp}.")
-        _check_weight("Cyclic", "top", self.top)
+        _check("Cyclic", "top", self.top, 0)
 
     def __call__(self, step: int) -> float:
         """The weight at ``step``."""

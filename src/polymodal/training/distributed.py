@@ -92,11 +92,14 @@ def device_named(device: str) -> torch.device:
     """The device of this name; ``"auto"`` is CUDA where there is one.
 
     Raises:
-        ValueError: CUDA was asked for and there is none, or none of that number.
+        ValueError: It is no device, or one that is not here.
     """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    chosen = torch.device(device)
+    try:
+        chosen = torch.device(device)
+    except (RuntimeError, TypeError) as fault:
+        raise ValueError(f"device must be auto, cpu, cuda or cuda:N; got {device!r}.") from fault
     if chosen.type == "cuda":
         found = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if not found:
@@ -105,6 +108,13 @@ def device_named(device: str) -> torch.device:
             raise ValueError(
                 f"device={device!r}, but torch sees {found} CUDA GPUs here, counted from 0."
             )
+    elif chosen.type != "cpu":
+        try:
+            torch.empty(0, device=chosen)
+        except (RuntimeError, AssertionError, ImportError) as fault:
+            raise ValueError(
+                f'device={device!r}, but torch has no such device here; use "auto".'
+            ) from fault
     return chosen
 
 

@@ -112,6 +112,8 @@ class TrainSettings:
         if self.device == "auto":
             return
         try:
+            if not isinstance(self.device, str):  # torch takes a number for that of a GPU
+                raise TypeError
             torch.device(self.device)
         except (RuntimeError, TypeError) as error:
             raise ValueError(

@@ -1,0 +1,73 @@
+"""Settings of a recipe on the command line: each is checked before anything is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from polymodal.cli.errors import CommandError
+
+if TYPE_CHECKING:
+    from polymodal.recipes import Recipe
+
+
+def check_recipe(entry: Recipe, private_dim: int | None, settings: Mapping[str, Any]) -> None:
+    """Refuse settings that the recipe's own parts refuse, and private latents where it has none.
+
+    Arguments:
+        entry: The recipe.
+        private_dim: Size of the private latents, if it was given.
+        settings: The others by name, ``latent_dim`` among them, of the right types.
+
+    Raises:
+        CommandError: If there is one.
+    """
+    from polymodal.recipes.trial import check_settings
+
+    own = {} if private_dim is None else {"private_dim": private_dim}
+    if "private_dim" not in entry.settings:
+        if private_dim:
+            raise CommandError(
+                f"Recipe {entry.name} has no private latents; leave --private-dim "
+                f"{private_dim} out."
+            )
+        own = {}
+    try:
+        check_settings(entry, {**settings, **own})
+    except ValueError as fault:
+        said = str(fault).removeprefix(f"recipe {entry.name!r}: ")
+        raise CommandError(f"Recipe {entry.name}: {said}") from fault
+
+
+def check_setting(name: str, value: object, default: object) -> object:
+    """A setting of the type of its default; where that is None, a number. 0 and 1 may be a bool.
+
+    Raises:
+        CommandError: If the type differs.
+    """
+    if isinstance(default, bool):
+        if value in (0, 1):
+            return bool(value)
+        fits, wanted = False, "true or false"
+    elif isinstance(default, str):
+        fits, wanted = isinstance(value, str), "a word"
+    elif isinstance(default, int):
+        fits, wanted = isinstance(value, int), "a whole number"
+    else:
+        fits = isinstance(value, int | float) or value is default
+        wanted = "a number"
+    if not fits or isinstance(value, bool):
+        raise CommandError(
+            f"--set {name} must be {wanted}, such as {_such(default)}; got {value}."
+        )
+    return value
+
+
+def _such(default: object) -> str:
+    return (
+        "1"
+        if default is None
+        else f"{default:.3g}"
+        if isinstance(default, float)
+        else f"{default}"
+    )
