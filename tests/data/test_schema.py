@@ -101,6 +101,15 @@ def test_a_table_that_would_take_the_name_of_another_modality_gets_a_free_one() 
         (lambda s: s.set("age", modality="photo"), "is of kind image"),
         (lambda s: s.set("age", kind="category", levels=["a", "a"]), "listed twice"),
         (lambda s: s.set("note", kind="text", levels=["a"]), "levels do not fit"),
+        (lambda s: s.set("sex", levels="MALE"), "levels must be a list.*got 'MALE'"),
+        (lambda s: s.set("sex", levels=3), "'sex': levels must be a list.*got 3"),
+        (lambda s: s.set("note", kind="tags", levels="MALE"), "levels must be a list of at least"),
+        (lambda s: s.set("sex", kind="text", foo=1), "'sex': there is no setting 'foo'. Known"),
+        (lambda s: s.set("sex", token=1), "no setting 'token'. Did you mean 'tokens'"),
+        (lambda s: s.set("note", column="b"), "no setting 'column'"),
+        (lambda s: s.set("sex", levels=[float("nan"), "a"]), "'sex': a level must be finite, got"),
+        (lambda s: s.set("sex", levels=["a", -float("inf")]), "must be finite, got -inf; leave"),
+        (lambda s: s.set("sex", levels=[10**400, "a"]), "must be finite, got 1000"),
         (lambda s: s["tabel"], "Did you mean 'table'"),
         (lambda s: s.ignore("nope"), "no column 'nope'"),
     ],
@@ -129,6 +138,32 @@ def test_a_wrong_edit_is_one_sentence(schema: Schema, call: object, said: str) -
         ("modalities: {a: {kind: table, columns: {1: {kind: count}}}}", "in quotes"),
         ("modalities: {a: {kind: table, columns: {x: {kind: cont}}}}", "Did you mean 'count'"),
         ("modalities: {a: {kind: table, columns: {x: {levels: [a]}}}}", "has no levels"),
+        *(
+            (
+                f"modalities: {{a: {{kind: table, columns: {{x: {{kind: category, {one}}}}}}}}}",
+                said,
+            )
+            for one, said in (
+                ("levels: [.nan, a, b]", "column 'x': a level must be finite, got nan"),
+                ("levels: [.inf, a]", "column 'x': a level must be finite, got inf"),
+                ("levels: [2020-99-99]", "line 1: YAML takes '2020-99-99' for a date.*in quotes"),
+            )
+        ),
+        (
+            "modalities:\n  a: {kind: text, column: 2020-99-99}",
+            "line 2: .*'2020-99-99' for a date",
+        ),
+        (
+            f"modalities: {{a: {{kind: vector, column: a, size: {'9' * 5000}}}}}",
+            "line 1: .*number",
+        ),
+        (f"modalities: {{a: {{kind: vector, column: a, size: 0x{'9' * 5000}}}}}", "line 1: .*num"),
+        ("modalities: {a: {kind: text, column: !!timestamp x}}", "line 1: YAML takes 'x' for a d"),
+        ("modalities: {a: {kind: text, column: !!bool x}}", "line 1: YAML takes 'x' for a truth"),
+        ("modalities: {a: {kind: text, column: !!int x}}", "line 1: YAML takes 'x' for a number"),
+        ("modalities:\n  yes: {kind: text}", "line 2: .*takes 'yes' for a truth.*quotes: \"yes\""),
+        ("modalities: {a: {kind: table, columns: {2020-01-01: {}}}}", 'quotes: "2020-01-01"'),
+        ("modalities: {null: {kind: text}}", "takes 'null' for nothing"),
         ("modalities: {a: {kind: table, columns: {x: {kind: category, levels: ab}}}}", "a list"),
         ("modalities: {a: {kind: table, columns: {x: {kind: category, levels: [[]]}}}}", "level"),
         ("modalities: {a: {kind: vector, column: a, size: -1}}", "number of values"),

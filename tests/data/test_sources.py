@@ -380,6 +380,12 @@ def test_a_name_that_is_empty_is_told_so() -> None:
         ColumnSpec("")
 
 
+def test_a_schema_without_a_modality_is_told_so() -> None:
+    for call in (lambda s: read(frame_of(), s), lambda s: read(frame_of()).with_schema(s)):
+        with pytest.raises(ValueError, match="frame: the schema names no modality; give one"):
+            call(Schema({}))
+
+
 def test_a_level_that_the_schema_lacks_is_no_matter_of_training() -> None:
     frame = pd.DataFrame({"c": ["u", "v", "w"] * 4, "x": RNG.normal(size=12)})
     data = read(frame, read(frame).schema.set("c", levels=["u", "v"]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
 from cyclopts import Parameter
 
 from polymodal.cli.arguments import Data, Json, Model, ModelSeed, Out, Text
@@ -17,6 +18,7 @@ from polymodal.cli.inputs import (
     load_model,
     load_rows,
 )
+from polymodal.cli.known import KnownCells
 from polymodal.cli.outputs import count, print_result, say
 from polymodal.cli.tables import frame_of, stacked, write_frame
 
@@ -60,7 +62,7 @@ def impute(
     seed: ModelSeed = None,
     json: Json = False,
 ) -> None:
-    """Fill every hole; what is known stays as it is.
+    """Fill every hole; what is known stays as it is, in a CSV to the letter.
 
     Without options a hole gets its expectation, or its likeliest category. Draws keep the doubt:
     each fills all holes of a row together, so relations between columns hold.
@@ -82,13 +84,12 @@ def impute(
     )
     specs = fitted.schema_.modalities.values()
     pictures = {one for spec in specs if spec.kind == "image" for one in spec.sources}
-    extra = write_frame(frame, out, pictures, Path(data).parent, fitted.schema_)
-    rows_with_holes = [
-        (mask if mask.ndim == 1 else mask.any(1)).tolist()
-        for mask in done.imputed.missing.values()
-    ]
-    share = sum(map(any, zip(*rows_with_holes, strict=True))) / len(rows)
-    holes = {n: int(mask.sum()) for n, mask in done.imputed.missing.items()}
+    missing = {name: mask.cpu().numpy() for name, mask in done.imputed.missing.items()}
+    known = KnownCells.of(Path(data), fitted.schema_, missing)
+    extra = write_frame(frame, out, pictures, Path(data).parent, fitted.schema_, known)
+    rows_with_holes = [mask if mask.ndim == 1 else mask.any(1) for mask in missing.values()]
+    share = float(np.any(rows_with_holes, axis=0).mean())
+    holes = {n: int(mask.sum()) for n, mask in missing.items()}
     said = {
         "out": out, "files": extra, "rows": len(rows), "draws": draws, "filled": holes,
         "share_of_rows_with_holes": share, "columns": list(map(str, frame.columns)),

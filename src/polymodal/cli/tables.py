@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from polymodal.cli.known import KnownCells, without_point
 from polymodal.cli.outputs import written
 from polymodal.data.png import png_bytes
 from polymodal.data.series import numeric_cell
 from polymodal.data.sounds import wav_bytes
 from polymodal.data.written import parsed
+from polymodal.typing import is_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,6 +63,7 @@ def write_frame(
     pictures: Collection[str] = (),
     base: Path | None = None,
     schema: Schema | None = None,
+    known: KnownCells | None = None,
 ) -> list[Path]:
     """Write a table as Parquet or CSV, by the suffix of its name.
 
@@ -75,13 +78,14 @@ def write_frame(
         pictures: Columns that hold pictures, where their cells may be names of files.
         base: The folder that those names are relative to.
         schema: What the columns are, where it is known.
+        known: Cells that a CSV is to have exactly as they stood in another.
 
     Returns:
         The picture and sound files that were written.
     """
     frame, files, base = frame.copy(deep=False), [], base or Path()
     parquet = path.suffix.lower() == ".parquet"
-    specs = _specs(schema)
+    specs, whole = _specs(schema), _whole_columns(schema)
     for column in frame.columns:
         sample = next((v for v in frame[column] if v is not None and not _is_nan(v)), None)
         spec = specs.get(str(column))
@@ -107,12 +111,38 @@ def write_frame(
         elif isinstance(sample, np.ndarray | list | tuple):
             numbers = _each(frame[column], _nested)
             frame[column] = numbers if parquet else _each(numbers, json.dumps)
+        elif parquet:
+            frame[column] = _of_one_type(frame[column])
+        elif str(column) in whole:
+            frame[column] = without_point(frame[column])
+    if known is not None and not parquet:
+        frame = known.put_into(frame)
     with written(path) as part:
         if parquet:
             frame.to_parquet(part, index=False)
         else:
             frame.to_csv(part, index=False)
     return files
+
+
+def _whole_columns(schema: Schema | None) -> set[str]:
+    """Columns whose values are whole numbers: counts, and levels that are such."""
+    columns = [] if schema is None else [c for s in schema.modalities.values() for c in s.columns]
+    return {
+        column.name
+        for column in columns
+        if column.kind == "count"
+        or (column.levels and all(is_whole(one, -(2**63)) for one in column.levels))
+    }
+
+
+def _of_one_type(cells: Any) -> Any:  # noqa: ANN401 (a column)
+    """Strings, where a column has numbers too: Parquet takes one type only."""
+    if cells.dtype != object or not any(isinstance(one, str) for one in cells):
+        return cells
+    if not all(isinstance(one, str | int | float | np.number | None) for one in cells):
+        return cells
+    return _each(without_point(cells), str)
 
 
 def _hold_words(values: Iterable[Any]) -> bool:

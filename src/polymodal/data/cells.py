@@ -100,11 +100,16 @@ def as_dates(column: Series, where: str) -> Series:
     return dates
 
 
-def refuse_infinite(values: np.ndarray, where: str) -> None:
-    """Raise if a number is infinite; names the row, and the feature of a matrix."""
+def refuse_infinite(values: np.ndarray, where: str, present: np.ndarray | None = None) -> None:
+    """Raise if a number is infinite; names the row, and the feature of a matrix.
+
+    Where ``present``, of the shape of the values or (N,) of their rows, is false nothing matters.
+    """
     if values.dtype.kind not in "fc":
         return
     infinite = np.isinf(values)
+    if present is not None:
+        infinite &= present.reshape(*present.shape, *(1,) * (infinite.ndim - present.ndim))
     if infinite.any():
         row, *rest = (int(one) for one in np.argwhere(infinite)[0])
         place = f", value {rest[0]}" if len(rest) == 1 else ""

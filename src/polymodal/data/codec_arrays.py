@@ -223,10 +223,10 @@ class ImageCodec:
                     f"{where}: expected pictures of {self.shape} (channels, height, width), got "
                     f"{first.shape[1:]}."
                 )
-            encoded[:] = first
+            rows = slice(None) if present.all() else present
+            encoded[rows] = first[rows]
             if values.dtype == np.uint8:
                 encoded /= np.float32(255)
-            encoded[~present] = 0
         return torch.from_numpy(encoded), torch.from_numpy(np.array(present))
 
     def decode(self, values: np.ndarray, index: Index | None) -> np.ndarray:

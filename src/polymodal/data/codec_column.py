@@ -18,8 +18,9 @@ import torch
 from torch import Tensor
 
 from polymodal.data.cells import as_dates, decimals, from_days, is_date, numbers
+from polymodal.data.levels import level_places
 from polymodal.data.magnitude import LARGEST, LARGEST_COUNT, check_spread, standardised
-from polymodal.data.names import Raw, nearest, plain
+from polymodal.data.names import Raw, is_finite, nearest, plain
 from polymodal.data.schema import ColumnSpec, Level
 from polymodal.typing import is_whole
 
@@ -63,7 +64,7 @@ class ColumnCodec:
         dtype = str(column.dtype)
         if spec.kind in ("ordinal", "category"):
             levels = spec.levels or _levels_of(column) or (NOTHING_KNOWN,)
-            coded = cls(spec.name, spec.kind, dtype, levels)
+            coded = cls(spec.name, spec.kind, _dtype_for(levels, dtype), levels)
             if spec.levels:
                 coded._refuse_unlisted(column, where)
             return coded
@@ -100,14 +101,14 @@ class ColumnCodec:
         for fault, found in (
             (f"levels do not fit the kind {one.kind}", bool(one.levels) is not leveled),
             ("levels must be a list or null", not isinstance(one.levels, tuple | None)),
-            ("loc, scale and places must be numbers", not all(map(_is_finite, numeric))),
+            ("loc, scale and places must be numbers", not all(map(is_finite, numeric))),
             ("places must be a whole number", one.places is not None and not is_whole(one.places)),
             ("constant must be true or false", not isinstance(one.constant, bool)),
             ("dtype must be a word", not isinstance(one.dtype, str)),
         ):
             if found:
                 raise ValueError(f"column {one.name!r}: {fault}")
-        if not all(isinstance(v, str) or _is_finite(v) for v in one.levels or ()):
+        if not all(isinstance(v, str) or is_finite(v) for v in one.levels or ()):
             raise ValueError(f"column {one.name!r}: levels must be words or numbers")
         if one.scale <= 0:
             raise ValueError(f"column {one.name!r}: scale must be above 0")
@@ -199,12 +200,8 @@ class ColumnCodec:
 
     def _places(self, column: Series) -> tuple[np.ndarray, np.ndarray]:
         """Places among the levels, -1 where there is none; and where a value has none, (N,)."""
-        import pandas as pd
-
-        levels = pd.Index(list(self.levels or ()), dtype=object)
-        codes = levels.get_indexer(pd.Index(column.astype(object).to_numpy(), dtype=object))
-        there = column.notna().to_numpy(dtype=bool)
-        return np.where(there, codes, -1), there & (codes < 0)
+        codes = level_places(self.levels or (), column)
+        return codes, column.notna().to_numpy(dtype=bool) & (codes < 0)
 
     def _stranger(self, column: Series, lost: np.ndarray, where: str) -> str:
         row = int(np.argmax(lost))
@@ -258,8 +255,20 @@ class ColumnCodec:
         return pd.array(pd.Series(raw), dtype=dtype)
 
 
-def _is_finite(value: object) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+def _dtype_for(levels: tuple[Level, ...], dtype: str) -> str:
+    """The column's dtype, or ``object`` where it can not hold all levels that a schema lists."""
+    import pandas as pd
+
+    if not any(isinstance(one, str) for one in levels):
+        return dtype
+    if pd.api.types.is_bool_dtype(dtype):  # to which every word is true
+        return "object"
+    if pd.api.types.is_numeric_dtype(dtype):
+        try:
+            pd.array(pd.Series(list(levels), dtype=object), dtype=dtype)
+        except (ValueError, TypeError, OverflowError):
+            return "object"
+    return dtype
 
 
 def _as_they_were(values: np.ndarray, dtype: str) -> np.ndarray:

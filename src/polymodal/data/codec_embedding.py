@@ -39,7 +39,8 @@ class EmbeddingCodec(VectorCodec):
     ) -> EmbeddingCodec:
         """From the training rows."""
         each = super().fit(spec, values, present, where)
-        spread = np.sqrt(np.where(present, np.square(values - each.loc), 0).sum(0))
+        away = np.where(present, values, each.loc) - each.loc
+        spread = np.sqrt(np.square(away).sum(0))
         n_known = present.sum(0)
         variances = np.square(spread[n_known > 1]) / n_known[n_known > 1]
         common = float(np.sqrt(variances.mean())) if variances.size else 0.0

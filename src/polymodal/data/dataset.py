@@ -55,6 +55,12 @@ class MultimodalData:
         Raises:
             ValueError: If the rows do not fit the schema.
         """
+        if not schema.modalities:
+            raise ValueError(
+                f"{rows.origin}: the schema names no modality; give one that does, or none at "
+                "all, and it is inferred."
+            )
+        rows.fetch(schema)
         found: dict[str, Extracted] = {}
         for name, spec in schema.modalities.items():
             one = extract(rows, name, spec, absent_ok)
@@ -248,7 +254,13 @@ class MultimodalData:
                 rows = rows.with_values(name, spec, None, new, np.zeros(0, dtype=bool))
                 there[name] = rows.table(name, spec).notna().to_numpy(dtype=bool)
                 continue
+            if isinstance(new, np.ma.MaskedArray):
+                raise ValueError(
+                    f"{self.origin}, {name!r}: masked arrays are not taken here; hand the values "
+                    "over, and what is there as `present`."
+                )
             new = np.asarray(new) if spec.kind in CELLWISE else _as_array(new)
+            _refuse_other_shape(new, kept.get(name), spec.kind, f"{self.origin}, {name!r}")
             mask = _what_is_there(new, spec.kind) if mask is None else np.asarray(mask)
             rows = rows.with_values(name, spec, kept.get(name), new, mask)
             kept[name], there[name] = new, mask
@@ -318,8 +330,23 @@ def _missing(there: Raw) -> float:
 
 
 def _same_layout(one: Raw, other: Raw) -> bool:
-    keys = ("kind", "sources", "mode", "size", "rate")
+    keys = ("kind", "sources", "read_as_words", "mode", "size", "rate")
     return all(getattr(one, key) == getattr(other, key) for key in keys)
+
+
+def _refuse_other_shape(new: np.ndarray, old: Raw, kind: str, where: str) -> None:
+    """Raise a ValueError if rows are of another shape than the schema has."""
+    if kind not in (*CELLWISE, "image") or old is None or object in (new.dtype, old.dtype):
+        return
+    sizes = [one.shape[1:] for one in (new, old)]
+    if kind in CELLWISE:
+        sizes = [(int(np.prod(one)),) for one in sizes]
+    if sizes[0] != sizes[1]:
+        got, wanted = (new.shape[1:], old.shape[1:])
+        raise ValueError(
+            f"{where}: expected rows of the shape {wanted}, as the schema has them, got {got}; "
+            "read other sizes anew."
+        )
 
 
 def _as_array(values: Raw) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 
 from polymodal.data.cells import refuse_infinite, refuse_infinite_frame
 from polymodal.data.images import array_layout, describe_images, fit_images
+from polymodal.data.kinds import CELLWISE
 from polymodal.data.names import Raw, nearest
 from polymodal.data.rows import Column, Rows
 from polymodal.data.schema import ModalitySpec
@@ -40,7 +41,8 @@ def extract(rows: Rows, name: str, spec: ModalitySpec, absent_ok: bool) -> Extra
         # values of a table are read from the rows when they are asked for
         return Extracted(spec, None, table.notna().to_numpy(dtype=bool))
     source = spec.sources[0]
-    column = rows.column(source)
+    column = _strings(rows, source) if source in spec.read_as_words else None
+    column = rows.column(source) if column is None else column
     if column is None:
         if absent_ok:
             return None
@@ -51,6 +53,8 @@ def extract(rows: Rows, name: str, spec: ModalitySpec, absent_ok: bool) -> Extra
     where = f"{rows.origin}, {source!r}"
     if column.values.dtype == object and spec.kind not in ("image", "text"):
         column = Column(parse_all(column.values), column.present)
+    if column.present.ndim > 1 and spec.kind not in CELLWISE:
+        column = Column(column.values, _whole_rows(column.present, spec.kind, where))
     if spec.kind == "audio":
         return Extracted(*read_audio(spec, column.values, column.present, where, rows.base))
     if spec.kind in ("tags", "series"):
@@ -58,6 +62,26 @@ def extract(rows: Rows, name: str, spec: ModalitySpec, absent_ok: bool) -> Extra
         return Extracted(*read(spec, column.values, column.present, where))
     read = {"image": _image, "text": _text, "vector": _vector, "embedding": _vector}
     return read[spec.kind](rows, spec, column, where)
+
+
+def _whole_rows(present: np.ndarray, kind: str, where: str) -> np.ndarray:
+    """Rows that are there, (N,), from a mask of cells (N, P) of a kind that has no such."""
+    some: Raw = present.any(1)
+    broken = some & ~present.all(1)
+    if broken.any():
+        raise ValueError(
+            f"{where}, row {int(np.argmax(broken))}: the mask hides a part of the row; one of "
+            f"kind {kind} is there whole or not at all."
+        )
+    return some
+
+
+def _strings(rows: Rows, source: str) -> Column | None:
+    """A column of a CSV as strings, where pandas took it for numbers or truth values."""
+    found = rows.as_written(source)
+    if found is None:
+        return None
+    return Column(found.to_numpy(dtype=object), found.notna().to_numpy(dtype=bool))
 
 
 def _image(rows: Rows, spec: ModalitySpec, column: Column, where: str) -> Extracted:
@@ -140,9 +164,9 @@ def _vector(rows: Rows, spec: ModalitySpec, column: Column, where: str) -> Extra
         raise ValueError(
             f"{where}: the schema has vectors of {spec.size} numbers, the data {values.shape[1]}."
         )
-    refuse_infinite(values, where)
     cells = present[:, None] if present.ndim == 1 else present
     cells = np.broadcast_to(cells, values.shape)
+    refuse_infinite(values, where, cells)
     if values.dtype.kind == "f":
         cells = cells & ~np.isnan(values)
     return Extracted(replace(spec, size=values.shape[1]), values, np.array(cells))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable
 from typing import Any
 
@@ -16,6 +17,14 @@ Raw = Any
 def plain(value: Raw) -> Raw:
     """A scalar of numpy as Python's own; anything else as it is."""
     return value.item() if isinstance(value, np.generic) else value
+
+
+def is_finite(value: object) -> bool:
+    """Whether a value is a number that a float can hold, and neither infinite nor NaN."""
+    try:
+        return isinstance(value, int | float) and math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def checked_name(name: object, what: str, where: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,6 +16,7 @@ from polymodal.data.names import Raw, nearest, objects
 from polymodal.data.png import as_bytes_like
 from polymodal.data.schema import ModalitySpec, Schema
 from polymodal.data.sounds import as_wav_like
+from polymodal.data.table_file import Written
 from polymodal.data.written import written_like
 
 if TYPE_CHECKING:
@@ -74,6 +75,14 @@ class Rows(ABC):
     def series(self, modality: str, name: str) -> Series | None:
         """One column of a table; None if there is none."""
 
+    def fetch(self, schema: Schema) -> None:
+        """Make ready, in one go, what :meth:`as_written` will be asked for."""
+        return
+
+    def as_written(self, name: str) -> Series | None:
+        """The strings of a column as a CSV has them; None where the cells themselves are all."""
+        return None
+
     @abstractmethod
     def known(self) -> list[str]:
         """Names of all columns or arrays."""
@@ -87,7 +96,8 @@ class Rows(ABC):
 
         columns: dict[str, Any] = {}
         for column in spec.columns:
-            found = self.series(name, column.name)
+            found = self.as_written(column.name) if column.has_words else None
+            found = self.series(name, column.name) if found is None else found
             if found is None:
                 if not absent_ok:
                     raise ValueError(
@@ -108,11 +118,17 @@ class FrameRows(Rows):
         frame: The frame, held as it is.
         origin: What errors call it: a file's name, or ``frame``.
         base: The folder that paths of pictures are relative to.
+        written: The cells as they stand in a CSV, if the frame was read from one.
+        places: The rows' places among those of ``written``, (N,); None if they are all.
+        replaced: Columns that are no longer those of ``written``.
     """
 
     frame: DataFrame
     origin: str = "frame"
     base: Path | None = None
+    written: Written | None = None
+    places: np.ndarray | None = None
+    replaced: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         names = [str(label) for label in self.frame.columns]
@@ -129,13 +145,16 @@ class FrameRows(Rows):
         return len(self.frame)
 
     def take(self, rows: RowIndex) -> FrameRows:
-        return FrameRows(self.frame.iloc[rows], self.origin, self.base)
+        places = self.places
+        if self.written is not None:
+            places = (np.arange(len(self)) if places is None else places)[rows]
+        return replace(self, frame=self.frame.iloc[rows], places=places)
 
     def select(self, schema: Schema) -> FrameRows:
         used = {one for spec in schema.modalities.values() for one in spec.sources}
         labels = [label for name, label in self._labels.items() if name in used]
         some: Raw = self.frame[labels]
-        return FrameRows(some, self.origin, self.base)
+        return replace(self, frame=some)
 
     def has(self, name: str) -> bool:
         return name in self._labels
@@ -153,6 +172,30 @@ class FrameRows(Rows):
         found: Raw = self.frame[self._labels[name]] if name in self._labels else None
         return found
 
+    def fetch(self, schema: Schema) -> None:
+        if self.written is not None:
+            wanted = {one for spec in schema.modalities.values() for one in spec.read_as_words}
+            self.written.fetch([one for one in wanted if self._is_guessed(one)])
+
+    def as_written(self, name: str) -> Series | None:
+        if self.written is None or not self._is_guessed(name):
+            return None
+        found = self.written.column(name)
+        if found is None:
+            return None
+        found = found if self.places is None else found.iloc[self.places]
+        return found.set_axis(self.index())
+
+    def _is_guessed(self, name: str) -> bool:
+        """Whether a column of a CSV is there and something else than strings."""
+        if name not in self._labels or name in self.replaced:
+            return False
+        column = self.frame[self._labels[name]]
+        if getattr(column.dtype, "kind", "O") in "iufb":
+            return True
+        known = column.dropna()
+        return len(known) > 0 and not isinstance(known.iloc[0], str)
+
     def column(self, name: str) -> Column | None:
         if name not in self._labels:
             return None
@@ -166,8 +209,11 @@ class FrameRows(Rows):
         if spec.kind == "table":
             for column in new.columns:
                 frame[self._labels.get(column, column)] = new[column].array
-            return FrameRows(frame, self.origin, self.base)
+            return self._with(frame, new.columns)
         label = self._labels.get(spec.sources[0], spec.sources[0])
+        words = self.as_written(spec.sources[0]) if spec.read_as_words else None
+        if words is not None:
+            frame[label] = words
         cells = objects(new)
         same = np.zeros(len(self), dtype=bool)
         if spec.kind in CELLWISE:
@@ -187,7 +233,11 @@ class FrameRows(Rows):
         if spec.kind == "audio" and label in frame.columns:
             cells = as_wav_like(cells, ~same, frame[label], spec.rate)
         frame[label] = _like(cells, frame[label] if label in frame.columns else None)
-        return FrameRows(frame, self.origin, self.base)
+        return self._with(frame, [spec.sources[0]])
+
+    def _with(self, frame: DataFrame, names: Iterable[Any]) -> FrameRows:
+        replaced = self.replaced | {str(name) for name in names}
+        return replace(self, frame=frame, replaced=replaced)
 
 
 def _like(cells: np.ndarray, before: Raw) -> Raw:

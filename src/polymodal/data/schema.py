@@ -7,11 +7,12 @@ A schema is a value: methods that edit return a new one. It says nothing of the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Literal, get_args
 
 from polymodal.data.kinds import OWNERS, SIZES, check_settings
+from polymodal.data.levels import Level, checked_levels, listed
 from polymodal.data.names import checked_name, free_name, nearest
 from polymodal.data.text_settings import check_text
 from polymodal.files import as_path
@@ -27,8 +28,6 @@ KINDS: tuple[str, ...] = (*COLUMN_KINDS, *MODALITY_KINDS[1:])
 
 IMAGE_MODES = {"L": 1, "RGB": 3}
 """Mode of a picture -> its channels."""
-
-Level = str | int | float | bool
 
 
 @dataclass(frozen=True)
@@ -64,21 +63,12 @@ class ColumnSpec:
                 f"{where}: a {self.kind} column has no levels; "
                 "remove them or make it ordinal or category."
             )
-        object.__setattr__(self, "levels", _checked_levels(self.levels, where))
+        object.__setattr__(self, "levels", checked_levels(self.levels, where))
 
-
-def _checked_levels(levels: Sequence[Level], where: str) -> tuple[Level, ...]:
-    if isinstance(levels, str) or not isinstance(levels, Sequence) or not levels:
-        raise ValueError(f"{where}: levels must be a list of at least one value, got {levels!r}.")
-    for level in levels:
-        if not isinstance(level, Level):
-            raise ValueError(
-                f"{where}: a level must be a string, a number or a truth value, got {level!r}."
-            )
-    if len(set(levels)) < len(levels):
-        twice = next(one for i, one in enumerate(levels) if one in levels[:i])
-        raise ValueError(f"{where}: level {twice!r} is listed twice; list each level once.")
-    return tuple(levels)
+    @property
+    def has_words(self) -> bool:
+        """Whether a level is a string: then a CSV is read as it is written, ``01`` as '01'."""
+        return any(isinstance(level, str) for level in self.levels or ())
 
 
 @dataclass(frozen=True)
@@ -193,6 +183,23 @@ class ModalitySpec:
             return tuple(column.name for column in self.columns)
         return (str(self.column),)
 
+    @property
+    def read_as_words(self) -> tuple[str, ...]:
+        """The columns whose cells are strings by this specification, whatever they look like."""
+        if self.kind == "table":
+            return tuple(column.name for column in self.columns if column.has_words)
+        return self.sources if self.kind in ("text", "tags") else ()
+
+
+def _refuse_unknown(name: str, settings: Mapping[str, object]) -> None:
+    others = ("kind", "columns", "column", "missing")
+    known = [one.name for one in fields(ModalitySpec) if one.name not in others]
+    for key in settings:
+        if key not in known:
+            raise ValueError(
+                f"schema, column {name!r}: there is no setting {key!r}.{nearest(key, known)}"
+            )
+
 
 def _is_size(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
@@ -300,6 +307,7 @@ class Schema:
             )
         pair = tuple(size) if isinstance(size, Sequence) else size
         text = {"tokens": tokens, "tokenizer": tokenizer, "vocabulary": vocabulary}
+        _refuse_unknown(name, more)
         settings = {"mode": mode, "size": pair, **text, **more}
         given = {key: value for key, value in settings.items() if value is not None}
         if wanted in COLUMN_KINDS:
@@ -307,14 +315,14 @@ class Schema:
                 raise ValueError(
                     f"schema, column {name!r}: `{next(iter(given))}` does not fit a {wanted}."
                 )
-            new = ColumnSpec(name, wanted, None if levels is None else tuple(levels))  # type: ignore[arg-type]
+            new = ColumnSpec(name, wanted, listed(levels))  # type: ignore[arg-type]
             if isinstance(old, ColumnSpec) and old.kind == wanted and levels is None:
                 new = old
             return self._with_column(new, home, modality)
         if levels is not None:
             if wanted != "tags":
                 raise ValueError(f"schema, column {name!r}: levels do not fit the kind {wanted}.")
-            given["levels"] = tuple(levels)
+            given["levels"] = listed(levels)
         source = old.column if isinstance(old, ModalitySpec) else name
         if isinstance(old, ModalitySpec) and old.kind == wanted:
             given = {**{key: getattr(old, key) for key in (*settings, *OWNERS)}, **given}

@@ -23,6 +23,18 @@ _KEYS = {
 }
 
 
+_TAKEN_FOR = {
+    f"tag:yaml.org,2002:{tag}": said
+    for tag, said in {
+        "bool": "a truth value",
+        "int": "a number",
+        "float": "a number",
+        "null": "nothing",
+        "timestamp": "a date",
+    }.items()
+}
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+_LONGEST_NUMBER = 400
 _MOST_NODES = 1_000_000
 """A few lines of aliases can stand for more than a memory holds."""
 
@@ -155,6 +167,7 @@ def schema_from_yaml(text: str, where: str = "schema") -> Schema:
                 f"{where}: its aliases (*name) stand for more than {_MOST_NODES} entries; write "
                 "them out."
             )
+        _check_scalars(root, where, yaml.SafeLoader(""), set())
         config = yaml.safe_load(text)
     except yaml.YAMLError as fault:
         said = " ".join(str(fault).split())
@@ -165,6 +178,39 @@ def schema_from_yaml(text: str, where: str = "schema") -> Schema:
             "levels at most. Write it anew with `polymodal schema DATA --write FILE`."
         ) from None
     return schema_from_dict(config, where)
+
+
+def _check_scalars(node: Raw, where: str, loader: Raw, seen: set[int]) -> None:
+    """Refuse names that YAML takes for something else, and values that it can not make."""
+    import yaml
+
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for one in node.value:
+            _check_scalars(one, where, loader, seen)
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            taken = _TAKEN_FOR.get(key.tag)
+            if taken is not None and isinstance(key.value, str):
+                raise ValueError(
+                    f"{where}, line {key.start_mark.line + 1}: a name must be a string, and YAML "
+                    f'takes {key.value!r:.60} for {taken}; put it in quotes: "{key.value:.60}".'
+                )
+            _check_scalars(value, where, loader, seen)
+    if not isinstance(node, yaml.ScalarNode) or node.tag == "tag:yaml.org,2002:str":
+        return
+    try:
+        if len(node.value) > _LONGEST_NUMBER and node.tag in _NUMBERS:
+            raise ValueError(f"numbers have {_LONGEST_NUMBER} characters at most")
+        loader.construct_object(node)
+    except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError) as fault:
+        raise ValueError(
+            f"{where}, line {node.start_mark.line + 1}: YAML takes {node.value!r:.60} for "
+            f"{_TAKEN_FOR.get(node.tag, 'a value')}, which it can not be ({fault}); put it in "
+            "quotes if it is a word."
+        ) from None
 
 
 def _checked_size(node: Raw, where: str, sizes: dict[int, int]) -> int:

@@ -41,9 +41,9 @@ def read_series(
             f"{where}: the schema has series of {_said(spec.size)}, the data {_said(size)}."
         )
     flat = values.reshape(len(values), -1)
-    refuse_infinite(flat, where)
     cells = present[:, None] if present.ndim == 1 else present.reshape(len(values), -1)
     cells = np.broadcast_to(cells, flat.shape)
+    refuse_infinite(flat, where, cells)
     if flat.dtype.kind == "f":
         cells = cells & ~np.isnan(flat)
     if spec.likelihood in COUNTED and cells.any() and not are_counts(flat, cells):

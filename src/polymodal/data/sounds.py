@@ -171,7 +171,7 @@ def _known_rows(flat: np.ndarray, present: np.ndarray, where: str) -> np.ndarray
     if flat.dtype.kind != "f":
         return present
     holes = np.isnan(flat)
-    refuse_infinite(flat, where)
+    refuse_infinite(flat, where, present)
     broken = present & holes.any(1) & ~holes.all(1)
     if broken.any():
         raise ValueError(

@@ -20,7 +20,9 @@ arrays of different lengths         ``ValueError`` that names them
 ``present`` of the wrong shape      ``ValueError`` that names the modality
 no such file                        ``FileNotFoundError``
 a folder, or an empty path          ``ValueError`` that says so
-a file that is not UTF-8            ``ValueError`` that says what to do; so too ragged rows
+a file that is not UTF-8            ``ValueError`` that says what to do
+a line with more or fewer values    ``ValueError`` that names the line; blank lines are skipped,
+than the first has names            and an empty value more at the end of all lines is no fault
 a suffix that is not known          ``ValueError`` that lists the known ones
 a damaged file                      ``ValueError`` that names it
 a picture that does not open        ``ValueError`` that names file, column and row
@@ -37,10 +39,8 @@ Rows are counted from 0.
 
 from __future__ import annotations
 
-import csv
-import gzip
-from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +54,7 @@ from polymodal.data.names import Raw, checked_name, nearest, objects, plain
 from polymodal.data.rows import ArrayRows, FrameRows
 from polymodal.data.schema import KINDS, ColumnSpec, ModalitySpec, Schema
 from polymodal.data.sounds import holds_sounds
+from polymodal.data.table_file import read_table_file
 from polymodal.data.tags import are_sets_of_strings, guess_separator
 from polymodal.spelling import did_you_mean
 from polymodal.typing import COLUMN_KINDS
@@ -61,7 +62,6 @@ from polymodal.typing import COLUMN_KINDS
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-_READERS = (".csv", ".csv.gz", ".tsv", ".parquet", ".pq")
 FEW_LABELS = 100
 """An array of whole numbers with so many different ones at most is a label: a category."""
 
@@ -88,7 +88,8 @@ def read(
         if not str(source):
             raise ValueError("read takes the path of a file, got an empty one.")
         path = Path(source)
-        rows = FrameRows(_read_file(path), path.name, path.parent)
+        frame, written = read_table_file(path)
+        rows = FrameRows(frame, path.name, path.parent, written)
     else:
         import pandas as pd
 
@@ -121,68 +122,6 @@ def read(
     return MultimodalData.build(rows, schema, absent_ok=absent_ok)
 
 
-def _read_file(path: Path) -> DataFrame:
-    import pandas as pd
-
-    if path.is_dir():
-        raise ValueError(
-            f"{path}: this is a folder; name a file in it that ends in {', '.join(_READERS)}."
-        )
-    suffix = next((one for one in _READERS if path.name.lower().endswith(one)), None)
-    if suffix is None:
-        raise ValueError(
-            f"{path.name}: files of kind {path.suffix or 'without a suffix'!r} are not read; "
-            f"expected one of {', '.join(_READERS)}."
-        )
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no file {str(path)!r}.")
-    separator = "\t" if suffix == ".tsv" else ","
-    try:
-        if suffix in (".parquet", ".pq"):
-            return _read_parquet(path)
-        _refuse_doubled_header(path, separator)
-        return pd.read_csv(path, sep=separator, low_memory=False)
-    except UnicodeDecodeError as fault:
-        said = f"{fault}"
-        todo = "It is not UTF-8 text: save it as UTF-8 (in a spreadsheet, as 'CSV UTF-8')."
-    except (csv.Error, pd.errors.ParserError) as fault:
-        said = str(fault)
-        todo = (
-            f"Mend that line: as many values as columns, parted by {separator!r}, and quotes "
-            "around text that has the separator in it."
-        )
-    except pd.errors.EmptyDataError:
-        said = "it is empty"
-        todo = "The first line must name the columns, and each line below it is a row."
-    except (OSError, EOFError) as fault:
-        said, todo = str(fault), "It may be damaged, or of another kind: write it anew."
-    said = " ".join(said.split())
-    raise ValueError(f"{path.name}: the file can not be read as {suffix[1:]} ({said}). {todo}")
-
-
-def _read_parquet(path: Path) -> DataFrame:
-    import pandas as pd
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        names = pq.read_schema(path).names
-        _refuse_doubled(names, path.name)
-        return pd.read_parquet(path)
-    except (pa.ArrowException, ValueError) as fault:
-        if "stands twice" in str(fault):
-            raise
-        raise OSError(str(fault)) from None
-
-
-def _refuse_doubled_header(path: Path, separator: str) -> None:
-    """Pandas renames the second of two equal names without a word; here that is a fault."""
-    opener = gzip.open if path.name.lower().endswith(".gz") else open
-    with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
-        header = next(csv.reader(file, delimiter=separator), [])
-    _refuse_doubled([name for name in header if name], path.name)
-
-
 def _refuse_shared_columns(schema: Schema, origin: str) -> None:
     """Raise a ValueError if two modalities read one column: each would tell the other."""
     reader: dict[str, str] = {}
@@ -193,14 +132,6 @@ def _refuse_shared_columns(schema: Schema, origin: str) -> None:
                     f"{origin}: by the schema column {column!r} is read by the modalities "
                     f"{reader[column]!r} and {name!r}; leave it in one of them."
                 )
-
-
-def _refuse_doubled(names: list[str], origin: str) -> None:
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
-        raise ValueError(
-            f"{origin}: column {twice[0]!r} stands twice; rename or drop one of the two."
-        )
 
 
 def from_arrays(
@@ -214,7 +145,8 @@ def from_arrays(
         arrays: Modality -> N rows of it: pictures (N, H, W), (N, C, H, W) or (N, H, W, C) in
             uint8 or in floats in [0, 1], or a list of PIL images; vectors (N, P); texts, a list
             of strings; tags, a list of lists of strings; scalars (N,), a table of one column; a
-            frame, a table. NaN is a missing cell, None a missing picture, text or other object.
+            frame, a table. NaN is a missing cell, None a missing picture, text or other object;
+            what a masked array of numpy masks is missing.
         present: Modality -> what is there: bool (N,), or (N, P) for vectors and frames.
         kinds: Modality -> ``image``, ``vector``, ``embedding``, ``text``, ``series``, ``audio``,
             ``tags``, ``table`` (a frame), or a scalar's
@@ -253,6 +185,9 @@ def from_arrays(
         kind = kinds.get(name)
         if isinstance(kind, ModalitySpec):
             kind = kind.kind
+        listed = _levels_of(array, name, kind)
+        if listed is not None:
+            kinds[name] = listed
         held[name] = array if isinstance(array, pd.DataFrame) else _as_array(array, name, kind)
     lengths = {name: len(array) for name, array in held.items()}
     if len(set(lengths.values())) > 1:
@@ -260,6 +195,9 @@ def from_arrays(
     if not next(iter(lengths.values())):
         raise ValueError("arrays: there are no rows.")
     given = {name: _checked_mask(mask, name, held[name]) for name, mask in (present or {}).items()}
+    for name, array in held.items():
+        if isinstance(array, np.ma.MaskedArray):
+            held[name], given = array.data, _with_mask(array, name, given)
     rows = ArrayRows(held, given)
     schema = Schema({name: _spec(name, rows, kinds.get(name)) for name in held})
     return MultimodalData.build(rows, schema)
@@ -291,11 +229,16 @@ def _as_array(values: Raw, name: str, kind: str | None = None) -> np.ndarray:
     if hasattr(values, "detach"):  # a tensor of torch, perhaps on an accelerator
         values = values.detach().cpu().numpy()
     if isinstance(values, list | tuple):
+        if any(isinstance(one, np.ma.MaskedArray) for one in values):
+            raise ValueError(
+                f"arrays, {name!r}: a list of masked arrays is not read; make one masked array of "
+                "them with np.ma.stack."
+            )
         strange = any(one is None or isinstance(one, str | Image | bytes) for one in values)
         if strange or are_sets_of_strings([one for one in values if one is not None]):
             return objects(values)
     try:
-        array = np.asarray(values)
+        array = np.asanyarray(values)
     except ValueError:
         if kind in KEYS:
             return objects(values)
@@ -308,6 +251,36 @@ def _as_array(values: Raw, name: str, kind: str | None = None) -> np.ndarray:
     if array.ndim == 0:
         raise ValueError(f"arrays, {name!r}: expected a value a row, got a single {values!r:.40}.")
     return array.astype(object) if array.dtype.kind in "UT" else array
+
+
+def _levels_of(values: Raw, name: str, kind: str | None) -> ModalitySpec | None:
+    """What pandas' categories are: a category, or by their order ordinal; None for others."""
+    import pandas as pd
+
+    dtype = getattr(values, "dtype", None)
+    if not isinstance(dtype, pd.CategoricalDtype) or kind not in (None, "category", "ordinal"):
+        return None
+    try:
+        spec = infer_column(pd.Series(values), name, leave_out=False)
+    except LeftOutError as reason:
+        raise ValueError(f"arrays, {name!r}: {reason}.") from None
+    if not isinstance(spec, ColumnSpec):
+        return None
+    return ModalitySpec("table", (replace(spec, kind=kind or spec.kind),))  # type: ignore[arg-type]
+
+
+def _with_mask(
+    array: np.ma.MaskedArray, name: str, given: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """What is given as present, less what an array of numpy masks."""
+    mask = np.ma.getmaskarray(array)
+    if not mask.any():
+        return dict(given)
+    there = ~mask if mask.ndim == 1 else ~mask.reshape(len(mask), -1)
+    said = given.get(name)
+    if said is not None:
+        there = there & (said[:, None] if said.ndim < there.ndim else said)
+    return {**given, name: there}
 
 
 def _checked_mask(mask: Raw, name: str, array: Raw) -> np.ndarray:

@@ -1,0 +1,100 @@
+"""The known cells of a CSV, to be written back exactly as they stood: ``01`` stays ``01``.
+
+As numbers they would lose digits (floats hold whole numbers up to 2^53), zeros and signs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from polymodal.data.names import objects
+from polymodal.data.table_file import as_written, is_delimited
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from polymodal.data.schema import Schema
+
+_WHOLE = re.compile(r"\s*[+-]?\d+\s*")
+_FILES = ("image", "audio")
+"""Kinds whose cells name files as seen from the table: from another folder the name is another."""
+
+
+@dataclass(frozen=True)
+class KnownCells:
+    """A CSV as it is written, and where it has holes.
+
+    Arguments:
+        written: Its cells as strings, (N,) a column.
+        holes: Column -> where it is filled, bool (N,); a column that is not named has no holes.
+    """
+
+    written: pd.DataFrame
+    holes: Mapping[str, np.ndarray]
+
+    @classmethod
+    def of(
+        cls, path: Path, schema: Schema, missing: Mapping[str, np.ndarray]
+    ) -> KnownCells | None:
+        """Those of a file; None if it is no CSV.
+
+        Arguments:
+            path: The file.
+            schema: What the columns are.
+            missing: Modality -> what was filled in, bool (N,) or (N, P).
+        """
+        if not is_delimited(path):
+            return None
+        written, holes = as_written(path), {}
+        for name, mask in missing.items():
+            spec = schema[name]
+            for place, column in enumerate(spec.sources):
+                if spec.kind in _FILES:
+                    written = written.drop(columns=column, errors="ignore")
+                elif spec.kind == "table":
+                    holes[column] = mask[:, place]
+                else:
+                    holes[column] = mask if mask.ndim == 1 else mask.any(1)
+        return cls(written, holes)
+
+    def put_into(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The frame, of N rows or of N rows once a draw, with the known cells as they stood.
+
+        The bounds ``NAME_low`` and ``NAME_high`` of a known cell are the cell itself.
+        """
+        frame = frame.copy(deep=False)
+        copies = len(frame) // max(len(self.written), 1)
+        for column in self.written:
+            stood = self.written[column].to_numpy(dtype=object)
+            hole = self.holes.get(str(column), np.zeros(len(stood), dtype=bool))
+            known = stood[~hole]
+            whole = len(known) > 0 and all(_WHOLE.fullmatch(one) for one in known if one)
+            for title in (column, f"{column}_low", f"{column}_high"):
+                if title not in frame or (title != column and title in self.written):
+                    continue
+                made = without_point(frame[title]) if whole else objects(frame[title])
+                frame[title] = np.where(np.tile(hole, copies), made, np.tile(stood, copies))
+        return frame
+
+
+def without_point(cells: Iterable[Any]) -> np.ndarray:
+    """Whole numbers in floats as integers, which are written without ``.0``; the rest as it is.
+
+    Returns:
+        Objects, (N,): as floats the numbers would be what they were.
+
+    Example:
+        >>> without_point([3.0, 2.5, None, "a"]).tolist()
+        [3, 2.5, None, 'a']
+    """
+    return objects(int(one) if _is_pointless(one) else one for one in cells)
+
+
+def _is_pointless(cell: object) -> bool:
+    return isinstance(cell, float) and cell.is_integer() and abs(cell) < 2**53
