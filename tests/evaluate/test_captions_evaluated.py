@@ -190,6 +190,8 @@ def test_without_sacrebleu_a_note_says_how_to_install_it(data, monkeypatch) -> N
     result = run(data, shuffled(data[1]))
     assert {one.metric for one in result.texts} == {"canonical_correlation"}
     assert sum(INSTALL in note for note in result.notes) == 1
+    assert INSTALL not in result.verdict
+    assert INSTALL in str(result)
     assert "BLEU, 0 to 100" not in str(result)
     monkeypatch.undo()
     assert not any(INSTALL in note for note in run(data, shuffled(data[1])).notes)

@@ -134,7 +134,7 @@ class Evaluation:
 
     Arguments:
         rows: One a question and metric.
-        verdict: A paragraph in plain words.
+        verdict: A paragraph in plain words, with the notes but for those on scores of texts.
         calibration: (nominal level, observed coverage, cells counted) of central intervals, over
             all numbers that were asked for.
         level: The nominal level of ``coverage`` in the rows.
@@ -174,7 +174,8 @@ class Evaluation:
         head = ["hidden", "what", "metric", "n", "model", *BASELINES, "skill", "verdict"]
         lines = _aligned([head, *map(_line, self.rows)], left=(0, 1, 2, len(head) - 1))
         texts = ["", *_text_lines(self.texts)] if self.texts else []
-        return "\n".join([*lines, *texts, "", self.verdict])
+        aside = [note for note in self.notes if note not in self.verdict]
+        return "\n".join([*lines, *texts, *aside, "", self.verdict])
 
 
 def _aligned(lines: list[list[str]], left: tuple[int, ...]) -> list[str]:

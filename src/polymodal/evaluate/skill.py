@@ -87,9 +87,9 @@ def evaluate_skill(
     if progress is not None:
         progress(len(questions), len(questions), "done")
     calibration = _calibration(levels, inside)
-    told = [*notes, *_notes(codec, questions, examiner.unknown), *left_out]
+    told = [*notes, *_notes(codec, questions, examiner.unknown)]
     verdict = write_verdict(rows, calibration, level, len(test), told)
-    return Evaluation(rows, verdict, calibration, level, told, texts)
+    return Evaluation(rows, verdict, calibration, level, [*told, *left_out], texts)
 
 
 def _calibration(levels: list[float], inside: list[Tensor]) -> list[tuple[float, float, int]]:
