@@ -190,7 +190,7 @@ def where(pictures: list[Path], table: Path, grids: list[Path]) -> str:
     """Where to look."""
     kinds = {
         "Pictures, a line a direction, a column a step": pictures,
-        "What is shared (a column a row) and its own (a line a draw)": grids,
+        "Pictures, the shared part of a row a column, a private part a line": grids,
         "All else, a line a step": [table],
     }
     return "\n".join(

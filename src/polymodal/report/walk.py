@@ -40,7 +40,7 @@ def write_factorised(found: Factorised, path: str | Path) -> Path:
     pictures = found.pictures()
     lines = [f"own {one + 1}" for one in range(len(pictures))]
     columns = [f"row {one}" for one in found.rows]
-    title = f"{found.name}: what is shared along a line, its own part down a column"
+    title = f"{found.name}: the shared part of a row a column, a private part a line"
     return _write(pictures, lines, columns, title, path)
 
 
