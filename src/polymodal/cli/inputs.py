@@ -124,11 +124,9 @@ def load_rows(data: str, model: MultimodalModel) -> MultimodalData:
     """The rows in a file as a fitted model reads them; what they lack of it is absent."""
     if data.startswith("bundled:"):
         return load_data(data)
-    try:
-        return load_data(data, model.schema_)
-    except ValueError:
-        # A file without some of the model's columns is fine, and slower to read.
-        return load_data(data).with_schema(model.schema_, absent_ok=True)
+    from polymodal.data.sources import read
+
+    return read(data, model.schema_, absent_ok=True)
 
 
 def test_and_train(
