@@ -21,7 +21,7 @@ EVERYTHING = [
 
 # A layer may import itself and those before it.
 LAYERS = (
-    "typing random files spelling distributions networks likelihoods priors fusion latent "
+    "typing random replacing files spelling distributions networks likelihoods priors fusion latent "
     "posteriors model objectives models recipes training data tasks metrics tabular evaluate "
     "model_file fitting estimator comparison report explorer cli testing"
 ).split()

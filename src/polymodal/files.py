@@ -20,9 +20,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-
-class FileError(ValueError):
-    """A file that cannot be used; says which file, what is wrong and what to do."""
+from polymodal.replacing import FileError as FileError
+from polymodal.replacing import check_replaceable
 
 
 def as_path(task: str, value: object) -> Path:
@@ -34,18 +33,6 @@ def as_path(task: str, value: object) -> Path:
     if not isinstance(value, str | os.PathLike):
         raise TypeError(f"{task} takes a path, got {value!r}.")
     return Path(value)
-
-
-def check_replaceable(path: Path, error: type[FileError] = FileError) -> None:
-    """Refuse to write where a device, a pipe or a socket is, or a link to one.
-
-    What is written atomically takes the place of what was there, and they are not ours to remove.
-
-    Raises:
-        FileError: If there is such a thing.
-    """
-    if path.exists() and not path.is_file():
-        raise error(f"{path}: this is not a regular file and is not replaced; name another.")
 
 
 @dataclass(frozen=True)

@@ -250,3 +250,11 @@ def test_the_program_itself() -> None:
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.startswith("polymodal: No recipe 'nothing'.")
+
+
+def test_help_waits_for_no_torch() -> None:
+    program = "import sys; from polymodal.cli.app import main; main(['--help']); " + (
+        "sys.exit('torch' in sys.modules or 'pandas' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()

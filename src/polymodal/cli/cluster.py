@@ -10,7 +10,6 @@ from polymodal.cli.arguments import Data, Json, Model, Out, Seed
 from polymodal.cli.errors import CommandError
 from polymodal.cli.inputs import check_data, check_model, check_out, load_model, load_rows
 from polymodal.cli.outputs import count, print_result
-from polymodal.cli.tables import write_frame
 
 EXAMPLE = """    polymodal fit cohort.parquet --recipe cmvae --out cohort.pm
     polymodal cluster cohort.pm new.parquet --out clusters.csv"""
@@ -30,6 +29,8 @@ def cluster(
 
     For models whose prior is a mixture, as cmvae's.
     """
+    from polymodal.cli.tables import write_frame
+
     if draws < 1:
         raise CommandError(f"--draws must be at least 1, got {draws}.")
     check_model(model)

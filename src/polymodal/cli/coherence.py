@@ -17,7 +17,8 @@ from polymodal.cli.inputs import (
     load_model,
     test_and_train,
 )
-from polymodal.cli.outputs import as_json, plain, print_result, say, write_text
+from polymodal.cli.outputs import as_json, plain, print_result, say
+from polymodal.replacing import write_whole
 
 if TYPE_CHECKING:
     from polymodal.data.dataset import MultimodalData
@@ -86,7 +87,7 @@ def coherence(
         text = f"{text}\n\n{told}"
     result = plain(result)
     if out is not None:
-        write_text(as_json(result), out)
+        write_whole(out, as_json(result))
     text += f"\n\nWritten to {out}." if out is not None else ""
     print_result(result, text, json)
 

@@ -13,8 +13,9 @@ from polymodal.cli.config import parse_settings
 from polymodal.cli.errors import CommandError, WorkError, check_known
 from polymodal.cli.fit import check_device
 from polymodal.cli.inputs import check_data, check_folder, load_data, load_schema
-from polymodal.cli.outputs import count, plain, print_result, say, write_text
+from polymodal.cli.outputs import count, plain, print_result, say
 from polymodal.cli.settings import check_recipe, check_setting
+from polymodal.replacing import write_whole
 
 if TYPE_CHECKING:
     from polymodal.comparison import Comparison
@@ -218,7 +219,7 @@ def write(found: Comparison, data: str, out: Path) -> None:
     """Write the table as text and as a page."""
     from polymodal.report import write_comparison
 
-    write_text(found.text(100) + "\n", out / "comparison.txt")
+    write_whole(out / "comparison.txt", found.text(100) + "\n")
     write_comparison(out / "comparison.html", found, title=f"Recipes on {Path(data).name}")
 
 

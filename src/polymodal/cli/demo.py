@@ -11,7 +11,6 @@ from polymodal.cli.arguments import Json, Seed
 from polymodal.cli.errors import CommandError, WorkError, check_known
 from polymodal.cli.inputs import check_folder
 from polymodal.cli.outputs import print_result, say
-from polymodal.cli.tables import frame_of, write_frame
 
 EXAMPLE = """    polymodal demo
     polymodal demo --data mfeat --out digits --seconds 60"""
@@ -30,6 +29,7 @@ def demo(
     json: Json = False,
 ) -> None:
     """Hide a part of real data, learn from the rest, fill it in, judge it, write a report."""
+    from polymodal.cli.tables import frame_of, write_frame
     from polymodal.recipes import RECIPES
 
     check_known(recipe, sorted(RECIPES), "recipe")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from polymodal.cli.arguments import Data, Json, Model, Out
 from polymodal.cli.inputs import check_data, check_model, check_out, load_model, load_rows
 from polymodal.cli.outputs import count, print_result
-from polymodal.cli.tables import write_frame
 
 EXAMPLE = """    polymodal embed cohort.pm new.parquet --out z.parquet"""
 
@@ -13,6 +12,8 @@ EXAMPLE = """    polymodal embed cohort.pm new.parquet --out z.parquet"""
 def embed(model: Model, data: Data, /, *, out: Out, json: Json = False) -> None:
     """Write each row's latent vector, z0, z1, ...: its posterior's mean given all that it has."""
     import pandas as pd
+
+    from polymodal.cli.tables import write_frame
 
     check_model(model)
     check_data(data)

@@ -9,7 +9,8 @@ from cyclopts import Parameter
 
 from polymodal.cli.arguments import Data, Json, Model, ModelSeed, Train
 from polymodal.cli.inputs import check_data, check_model, check_out, load_model, test_and_train
-from polymodal.cli.outputs import as_json, plain, print_result, write_text
+from polymodal.cli.outputs import as_json, plain, print_result
+from polymodal.replacing import write_whole
 
 EXAMPLE = """    polymodal evaluate cohort.pm test.parquet --train train.parquet
     polymodal evaluate cohort.pm test.parquet --train train.parquet --out eval.json"""
@@ -37,6 +38,6 @@ def evaluate(
     evaluation = fitted.evaluate(test, train=known, seed=seed)
     result = plain(evaluation.to_dict())
     if out is not None:
-        write_text(as_json(result), out)
+        write_whole(out, as_json(result))
     text = f"{evaluation}" + (f"\n\nWritten to {out}." if out is not None else "")
     print_result(result, text, json)

@@ -13,9 +13,10 @@ from polymodal.cli.arguments import Data, Json, PrivateDim, Seed
 from polymodal.cli.config import parse_settings
 from polymodal.cli.errors import CommandError, WorkError, check_known
 from polymodal.cli.inputs import check_data, check_folder, check_out, load_data, load_schema
-from polymodal.cli.outputs import count, print_result, say, write_text
+from polymodal.cli.outputs import count, print_result, say
 from polymodal.cli.resumed import check_run, options_of_run
 from polymodal.cli.settings import check_recipe, check_setting
+from polymodal.replacing import write_whole
 
 if TYPE_CHECKING:
     from polymodal.estimator import MultimodalModel
@@ -176,7 +177,7 @@ def save(model: MultimodalModel, options: dict[str, Any]) -> None:
         WorkError: If the run did not come to its end.
     """
     out, result = options["out"], model.result_
-    write_text(as_yaml(options), resolved_path(out))
+    write_whole(resolved_path(out), as_yaml(options))
     model.save(out)
     if result.status == "diverged":
         raise WorkError(f"The run diverged. {result.reason} The last good weights are in {out}.")

@@ -11,7 +11,6 @@ from polymodal.cli.arguments import Json, Model, Seed, Text
 from polymodal.cli.errors import CommandError
 from polymodal.cli.inputs import check_model, check_out, check_text, load_model
 from polymodal.cli.outputs import count, print_result
-from polymodal.cli.tables import frame_of, write_frame
 
 EXAMPLE = """    polymodal generate cohort.pm --n 100 --out made.parquet
     polymodal generate cohort.pm --n 100 --values median --out made.parquet
@@ -37,6 +36,8 @@ def generate(
     json: Json = False,
 ) -> None:
     """Make up rows: every modality drawn from one latent vector, which is drawn from the prior."""
+    from polymodal.cli.tables import frame_of, write_frame
+
     if n < 1:
         raise CommandError(f"--n must be at least 1, got {n}.")
     if out.suffix.lower() not in (".parquet", ".csv"):

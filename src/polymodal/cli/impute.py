@@ -18,9 +18,7 @@ from polymodal.cli.inputs import (
     load_model,
     load_rows,
 )
-from polymodal.cli.known import KnownCells
 from polymodal.cli.outputs import count, print_result, say
-from polymodal.cli.tables import frame_of, stacked, write_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,6 +65,9 @@ def impute(
     Without options a hole gets its expectation, or its likeliest category. Draws keep the doubt:
     each fills all holes of a row together, so relations between columns hold.
     """
+    from polymodal.cli.known import KnownCells
+    from polymodal.cli.tables import frame_of, stacked, write_frame
+
     check_options(draws, refine, interval, all_draws=all_draws)
     check_model(model)
     check_data(data)
@@ -119,6 +120,8 @@ def check_options(draws: int, refine: int, interval: float | None, *, all_draws:
 
 def filled(done: Imputation, schema: Schema, level: float | None) -> pd.DataFrame:
     """The expectation; with a level, two columns of bounds after each numeric column."""
+    from polymodal.cli.tables import frame_of
+
     frame = frame_of(done.mean)
     if level is None:
         return frame

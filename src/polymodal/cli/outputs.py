@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
-import os
 import sys
-import tempfile
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
-
-from polymodal.files import check_replaceable
 
 
 def say(text: str = "") -> None:
@@ -45,39 +39,6 @@ def plain(value: Any) -> Any:  # noqa: ANN401 (what JSON knows)
     return str(value)
 
 
-@contextlib.contextmanager
-def written(path: Path) -> Iterator[Path]:
-    """A file beside ``path`` to write to; it takes the name of ``path`` once it is whole.
-
-    Raises:
-        FileError: If ``path`` is a device, a pipe or a socket.
-    """
-    check_replaceable(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(suffix=path.suffix, prefix=f".{path.stem}-", dir=path.parent)
-    os.close(handle)
-    part = Path(name)
-    try:
-        yield part
-        part.chmod(0o666 & ~_umask())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def write_text(text: str, path: Path) -> Path:
-    """Write a text file."""
-    with written(path) as part:
-        part.write_text(text, encoding="utf-8")
-    return path
-
-
 def count(n: int, word: str) -> str:
     """``3 rows``, ``1 row``, ``12,000 rows``."""
     return f"{n:,} {word}{'' if n == 1 else 's'}"
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -9,7 +9,8 @@ from cyclopts import Parameter
 
 from polymodal.cli.arguments import Data, Json
 from polymodal.cli.inputs import check_data, check_out, load_data
-from polymodal.cli.outputs import count, print_result, write_text
+from polymodal.cli.outputs import count, print_result
+from polymodal.replacing import write_whole
 
 if TYPE_CHECKING:
     from polymodal.data.schema import Schema
@@ -32,7 +33,7 @@ def schema(
         check_out(write, (".yaml", ".yml"))
     rows = load_data(data)
     if write is not None:
-        write_text(rows.schema.to_yaml(), write)
+        write_whole(write, rows.schema.to_yaml())
     result = {
         "data": data,
         "rows": len(rows),

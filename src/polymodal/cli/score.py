@@ -11,7 +11,6 @@ from polymodal.cli.arguments import Data, Json, Model, ModelSeed
 from polymodal.cli.errors import CommandError, check_known
 from polymodal.cli.inputs import check_data, check_model, check_out, load_model, load_rows
 from polymodal.cli.outputs import count, print_result
-from polymodal.cli.tables import write_frame
 from polymodal.cli.translate import split
 
 if TYPE_CHECKING:
@@ -60,6 +59,8 @@ def score(
     Or of a part of it, alone or given another.
     """
     import pandas as pd
+
+    from polymodal.cli.tables import write_frame
 
     scored, read = split(of), split(given)
     if samples < 1:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from polymodal.cli.known import KnownCells, without_point
-from polymodal.cli.outputs import written
 from polymodal.data.png import png_bytes
 from polymodal.data.series import numeric_cell
 from polymodal.data.sounds import wav_bytes
 from polymodal.data.written import parsed
+from polymodal.replacing import replaced
 from polymodal.typing import is_whole
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def write_frame(
             frame[column] = without_point(frame[column])
     if known is not None and not parquet:
         frame = known.put_into(frame)
-    with written(path) as part:
+    with replaced(path) as part:
         if parquet:
             frame.to_parquet(part, index=False)
         else:

@@ -17,7 +17,6 @@ from polymodal.cli.inputs import (
     load_rows,
 )
 from polymodal.cli.outputs import count, print_result, say
-from polymodal.cli.tables import frame_of, stacked, write_frame
 
 EXAMPLE = """    polymodal translate cohort.pm new.parquet --to caption --out captions.csv
     polymodal translate cohort.pm new.parquet --to caption --text "beam, width=8" --out best.csv
@@ -46,6 +45,8 @@ def translate(
     json: Json = False,
 ) -> None:
     """Say what some modalities are, given others; what the data hold of them is not looked at."""
+    from polymodal.cli.tables import frame_of, stacked, write_frame
+
     wanted, read = split(to), split(given)
     if not wanted:
         raise CommandError("--to needs the name of a modality.")

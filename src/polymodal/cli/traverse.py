@@ -10,9 +10,9 @@ from cyclopts import Parameter
 from polymodal.cli.arguments import Data, Json, Model
 from polymodal.cli.errors import CommandError, check_known
 from polymodal.cli.inputs import check_data, check_folder, check_model, load_model, load_rows
-from polymodal.cli.outputs import count, print_result, say, written
-from polymodal.cli.tables import frame_of, write_frame
+from polymodal.cli.outputs import count, print_result, say
 from polymodal.cli.translate import split
+from polymodal.replacing import replaced
 
 if TYPE_CHECKING:
     from polymodal.data.dataset import MultimodalData
@@ -131,6 +131,7 @@ def numbers(latent: list[str] | None) -> list[int]:
 
 def write(walked: Traversal, out: Path) -> tuple[list[Path], Path, list[Path]]:
     """The pictures, the table, and the sounds beside it."""
+    from polymodal.cli.tables import frame_of, write_frame
     from polymodal.report.walk import write_walk
     from polymodal.tasks.walked import DRAWN
 
@@ -142,7 +143,7 @@ def write(walked: Traversal, out: Path) -> tuple[list[Path], Path, list[Path]]:
         if path in pictures:  # names that differ in what a file cannot be called
             path = path.with_stem(f"{path.stem}_{len(pictures)}")
         pictures.append(path)
-        with written(pictures[-1]) as part:
+        with replaced(pictures[-1]) as part:
             write_walk(walked, name, part)
     told = [name for name, kind in kinds.items() if kind != "image"]
     frame = frame_of(walked.frame(told))
@@ -167,7 +168,7 @@ def write_grids(
             continue
         path = picture.with_suffix(".factors.png")  # a name that no modality's picture has
         grids.append(path)
-        with written(path) as part:
+        with replaced(path) as part:
             write_factorised(factorise(model, rows, name), part)
     return grids
 

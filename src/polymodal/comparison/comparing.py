@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from polymodal.comparison.fits import fit_one
-from polymodal.comparison.folder import Cost, Finished, Folder, write_text
+from polymodal.comparison.folder import Cost, Finished, Folder
 from polymodal.comparison.labelled import Labelled
 from polymodal.comparison.plan import Plan, Split, check_recipes, split_rows
 from polymodal.comparison.progress import Board, duration
@@ -27,6 +27,7 @@ from polymodal.data.dataset import MultimodalData
 from polymodal.evaluate.examination import Examination, Measure
 from polymodal.evaluate.sheet import Sheet
 from polymodal.files import FileError
+from polymodal.replacing import write_whole
 from polymodal.spelling import did_you_mean
 from polymodal.training.plan import usual_batch_size, usual_epochs
 
@@ -124,7 +125,7 @@ def compare(
         found = assemble(names, done, failures, simple, exam, split, plan.epochs or usual, usual)
         found = dataclasses.replace(found, notes=(*found.notes, *notes))
         found = found if labelled is None else labelled.named(found)
-        write_text(place.path / TABLE_NAME, json.dumps(found.to_dict(), indent=1))
+        write_whole(place.path / TABLE_NAME, json.dumps(found.to_dict(), indent=1))
     return found
 
 

@@ -10,10 +10,11 @@ from typing import Any, Protocol
 
 import torch
 
-from polymodal.comparison.folder import Cost, Folder, write_text
+from polymodal.comparison.folder import Cost, Folder
 from polymodal.comparison.plan import Split
 from polymodal.estimator.front import MultimodalModel
 from polymodal.fitting import RUN_NAME
+from polymodal.replacing import write_whole
 from polymodal.training.progress import ProgressReporter
 from polymodal.training.result import EpochRecord
 
@@ -110,7 +111,7 @@ class _Meter:
 
     def _write(self) -> None:
         self._written = time.monotonic()
-        write_text(self._path, json.dumps(vars(self.spent)))
+        write_whole(self._path, json.dumps(vars(self.spent)))
 
 
 def _read(path: Path) -> Cost:

@@ -8,7 +8,6 @@ written whole or not at all.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -17,6 +16,7 @@ from typing import Any
 
 from polymodal.evaluate.sheet import Sheet
 from polymodal.files import FileError, FileFormat
+from polymodal.replacing import write_whole
 from polymodal.training.checkpoint import FILE_NAME
 from polymodal.training.result import Status
 
@@ -106,7 +106,7 @@ class Folder:
             )
         known = {**before.get("recipes", {}), **recipes}
         said = {"format": "polymodal comparison", "version": _VERSION}
-        write_text(file, json.dumps({**said, "shared": shared, "recipes": known}, indent=1))
+        write_whole(file, json.dumps({**said, "shared": shared, "recipes": known}, indent=1))
 
     def _settings(self, file: Path) -> dict[str, Any]:
         try:
@@ -198,7 +198,7 @@ class Folder:
 
     def failed(self, recipe: str, seed: int, trace: str) -> None:
         """Keep why a recipe failed, for whoever wants to mend it, and its checkpoint if any."""
-        write_text(self._failure_file(recipe), trace)
+        write_whole(self._failure_file(recipe), trace)
         run_dir = self.run_dir(recipe, seed)
         if not (run_dir / FILE_NAME).exists():
             shutil.rmtree(run_dir, ignore_errors=True)
@@ -208,14 +208,6 @@ class Folder:
 
     def _failure_file(self, recipe: str) -> Path:
         return self.path / f"{recipe}.failed.txt"
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".unfinished")
-    unfinished.write_text(text, encoding="utf-8")
-    os.replace(unfinished, path)
 
 
 def _short(value: object) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +16,7 @@ from polymodal.comparison.text import (
     share_columns,
     shown_name,
 )
+from polymodal.replacing import write_whole
 from polymodal.report.charts import draw_skills
 from polymodal.report.pictures import encode_figure
 
@@ -39,16 +38,7 @@ def write_comparison(
         The path.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".report-", suffix=".html", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(render_comparison(comparison, title))
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    finally:
-        Path(name).unlink(missing_ok=True)
-    return path
+    return write_whole(path, render_comparison(comparison, title))
 
 
 def render_comparison(comparison: Comparison, title: str) -> str:

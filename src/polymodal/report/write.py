@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from polymodal.replacing import write_whole
 from polymodal.report.answers import answer_grids, cell_grid, which_shown
 from polymodal.report.cells import show
 from polymodal.report.charts import draw_calibration, draw_training
@@ -75,16 +74,7 @@ def write_report(
         )
         if len(page.encode()) <= LARGEST:
             break
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".report-", suffix=".html", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(page)
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    finally:
-        Path(name).unlink(missing_ok=True)
-    return path
+    return write_whole(path, page)
 
 
 def render(
