@@ -22,8 +22,8 @@ EVERYTHING = [
 # A layer may import itself and those before it.
 LAYERS = (
     "typing random replacing files spelling distributions networks likelihoods priors fusion "
-    "latent posteriors model objectives models recipes training data tasks metrics tabular evaluate "
-    "model_file fitting estimator comparison report explorer cli testing"
+    "latent posteriors model objectives models recipes training data tasks metrics tabular "
+    "evaluate model_file fitting estimator comparison report explorer cli testing"
 ).split()
 # `import polymodal` itself gives the surface, so only what stands above the surface may use it.
 ABOVE_SURFACE = {"report", "explorer", "cli"}
