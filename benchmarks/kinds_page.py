@@ -35,12 +35,12 @@ protocol) are on the page of [fidelity](fidelity.md).
 its bootstrap interval. *mean* tells the training mean (or the most frequent answer), *linear* is
 a ridge or logistic regression, *knn* the five nearest rows.
 
-Of texts, *exact* is the share of answers that are the wanted text, *words* the F1 of their words,
-*chrF* and *BLEU* (0 to 100) are of the whole corpus, and *CCA* is the mean canonical correlation of
-what was given and what was answered, along axes fitted on training pairs: 0 where they have nothing
-to do with each other, and for the real pairs as much as there is to say. A picture made from a text
-has its *rmse* and *found*, how often it is nearer to the wanted picture than to those of nine other
-rows (.1 by chance)."""
+Of texts, *exact* is the share of answers that are the wanted text, *words* the F1 of their
+words, *chrF* and *BLEU* (0 to 100) are of the whole corpus, and *CCA* is the mean canonical
+correlation of what was given and what was answered, along axes fitted on training pairs: 0
+where they have nothing to do with each other, and for the real pairs as much as there is to
+say. A picture made from a text has its *rmse* and *found*, how often it is nearer to the wanted
+picture than to those of nine other rows (.1 by chance)."""
 
 
 @contextlib.contextmanager
