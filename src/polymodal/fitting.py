@@ -71,6 +71,8 @@ def checked(parameters: Mapping[str, Any]) -> dict[str, Any]:
         name: value.item() if isinstance(value, np.generic) else value
         for name, value in parameters.items()
     }
+    if isinstance(found["device"], torch.device):
+        found["device"] = str(found["device"])
     least = {"latent_dim": 1, "private_dim": 0, "epochs": 1, "batch_size": 1}
     checked_seed("seed", found["seed"])
     if not isinstance(found["progress"], bool):

@@ -98,13 +98,22 @@ def test_single_cells_may_be_missing() -> None:
     assert torch.equal(tensors.x["v"], torch.from_numpy(np.nan_to_num(HOLES)).float())
 
 
-@pytest.mark.parametrize("wrong", [0.5, 2, -1, 1e30])
+def test_a_probability_may_come_back() -> None:
+    codec, _ = codec_of(YES_NO)
+    values = YES_NO.astype(np.float64)
+    values[2, 1] = 0.25
+    tensors = codec.encode(from_arrays({"v": values}))
+    assert tensors.present["v"].all()
+    assert tensors.x["v"][2, 1] == 0.25
+
+
+@pytest.mark.parametrize("wrong", [1.5, 2, -1, 1e30])
 def test_other_values_are_one_sentence_or_missing(wrong: float) -> None:
     codec, _ = codec_of(YES_NO)
     values = YES_NO.astype(np.float64)
     values[2, 1] = wrong
     data = from_arrays({"v": values})
-    said = rf"'v', row 2, value 1: expected 0 or 1, got {wrong:g};.* likelihood: gaussian"
+    said = rf"'v', row 2, value 1: expected 0 or 1 .*got {wrong:g}\..* likelihood: gaussian"
     with pytest.raises(ValueError, match=said.replace("+", r"\+")):
         codec.encode(data)
     tensors = codec.encode(data, unseen="missing")

@@ -6,6 +6,7 @@ As numbers they would lose digits (floats hold whole numbers up to 2^53), zeros 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,12 +76,20 @@ class KnownCells:
             hole = self.holes.get(str(column), np.zeros(len(stood), dtype=bool))
             known = stood[~hole]
             whole = len(known) > 0 and all(_WHOLE.fullmatch(one) for one in known if one)
+            spelled = _spellings(known) if whole else {}
             for title in (column, f"{column}_low", f"{column}_high"):
                 if title not in frame or (title != column and title in self.written):
                     continue
                 made = without_point(frame[title]) if whole else objects(frame[title])
+                if whole:  # 4 as its like is written, 04
+                    made = objects(spelled.get(one, one) for one in made)
                 frame[title] = np.where(np.tile(hole, copies), made, np.tile(stood, copies))
         return frame
+
+
+def _spellings(known: Iterable[str]) -> dict[int, str]:
+    """Whole number -> how it is written most often."""
+    return {int(text): text for text, _ in reversed(Counter(filter(None, known)).most_common())}
 
 
 def without_point(cells: Iterable[Any]) -> np.ndarray:

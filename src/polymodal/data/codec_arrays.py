@@ -43,7 +43,7 @@ class VectorCodec:
     def fit(cls, spec: ModalitySpec, values: np.ndarray, present: np.ndarray, where: str) -> Self:
         """From the training rows."""
         if spec.kind == "vector" and _are_yes_no(spec, values, present):
-            _refuse_fractions(_fractions(values, present), values, where)
+            _refuse_outside(_outside(values, present), values, where)
             size = values.shape[1]
             never = np.zeros(size, dtype=bool)
             return cls(np.zeros(size), np.ones(size), values.dtype.name, never, "bernoulli")
@@ -81,9 +81,10 @@ class VectorCodec:
                 f"{where}: expected vectors of {self.shape[0]} numbers, got {values.shape[1]}."
             )
         if self.yes_no:
-            wrong = _fractions(values, present)
+            # Probabilities are the means that a model gives, and may come back to it.
+            wrong = _outside(values, present)
             if unseen == "raise":
-                _refuse_fractions(wrong, values, where)
+                _refuse_outside(wrong, values, where)
             present = present & ~wrong
         cells = np.where(present, values, self.loc)
         cells = standardised(cells, self.loc, self.scale, where, unseen)
@@ -159,12 +160,18 @@ def _fractions(values: np.ndarray, present: np.ndarray) -> np.ndarray:
     return present & (values != 0) & (values != 1)
 
 
-def _refuse_fractions(wrong: np.ndarray, values: np.ndarray, where: str) -> None:
+def _outside(values: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """Which known values are no probabilities, bool (N, P)."""
+    return present & ~((values >= 0) & (values <= 1))
+
+
+def _refuse_outside(wrong: np.ndarray, values: np.ndarray, where: str) -> None:
     if wrong.any():
         row, place = (int(i) for i in np.argwhere(wrong)[0])
         raise ValueError(
-            f"{where}, row {row}, value {place}: expected 0 or 1, got {values[row, place]:g}; "
-            "mend it, or set likelihood: gaussian in the schema and fit anew."
+            f"{where}, row {row}, value {place}: expected 0 or 1 or a probability between, as all "
+            f"known values of training were 0 or 1; got {values[row, place]:g}. Mend it, or set "
+            "likelihood: gaussian in the schema and fit anew."
         )
 
 

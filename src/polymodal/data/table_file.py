@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import csv
 import gzip
+import warnings
+import zlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -70,7 +72,7 @@ def read_table_file(path: Path) -> TableFile:
     except pd.errors.EmptyDataError:
         said = "it is empty"
         todo = "The first line must name the columns, and each line below it is a row."
-    except (OSError, EOFError) as fault:
+    except (OSError, EOFError, zlib.error) as fault:
         said, todo = str(fault), "It may be damaged, or of another kind: write it anew."
     said = " ".join(said.split())
     raise ValueError(f"{path.name}: the file can not be read as {suffix[1:]} ({said}). {todo}")
@@ -95,7 +97,7 @@ class Written:
     """
 
     def __init__(self, path: Path, n_rows: int) -> None:
-        self._path, self._n_rows = path, n_rows
+        self._path, self._n_rows = path.resolve(), n_rows
         self._stamp = _stamp(path)
         self._held: dict[str, Series | None] = {}
 
@@ -130,8 +132,11 @@ def _separator(path: Path) -> str:
 def _read_delimited(path: Path, **options: Any) -> DataFrame:  # noqa: ANN401 (pandas')
     import pandas as pd
 
-    # without index_col=False a value too many in each line shifts all columns by one
-    return pd.read_csv(path, sep=_separator(path), index_col=False, **options)
+    with warnings.catch_warnings():
+        # of the empty value behind a separator too many
+        warnings.filterwarnings("ignore", "Length of header or names", pd.errors.ParserWarning)
+        # without index_col=False a value too many in each line shifts all columns by one
+        return pd.read_csv(path, sep=_separator(path), index_col=False, **options)
 
 
 def _read_parquet(path: Path) -> DataFrame:
@@ -163,15 +168,17 @@ def _check_lines(path: Path) -> None:
     opener = gzip.open if path.name.lower().endswith(".gz") else open
     with opener(path, "rt", encoding="utf-8-sig", newline="") as file, _long_cells():
         reader = csv.reader(file, delimiter=separator)
-        names = next((row for row in reader if row and not row[0].isspace()), [])
+        names = next((row for row in reader if "".join(row).strip()), [])
+        ended = len(names) > 1 and not names[-1]
+        names = names[:-1] if ended else names
         for place, name in enumerate(names):
-            if not name:
+            if place and not name.strip():  # without a name the first is the index of pandas
                 raise ValueError(
                     f"{path.name}: column {place} (from 0) has no name in the first line; give "
-                    "it one, or leave the column out (pandas does with to_csv(index=False))."
+                    "it one, or leave the column out."
                 )
         _refuse_doubled(names, path.name)
-        _check_counts(_lines(file, separator, reader.line_num), len(names))
+        _check_counts(_lines(file, separator, reader.line_num), len(names), ended or None)
 
 
 class _Line(NamedTuple):
@@ -182,12 +189,12 @@ class _Line(NamedTuple):
     ended: bool
 
 
-def _check_counts(lines: Iterable[_Line], n_names: int) -> None:
+def _check_counts(lines: Iterable[_Line], n_names: int, ending: bool | None) -> None:
     """Raise a csv.Error at the first line that has more or fewer values than there are names.
 
-    A separator too many at the end is no fault where all lines have it.
+    A separator too many at the end (``ending``; None where the names leave it open) is no fault
+    where all lines have it.
     """
-    ending = None
     for line in lines:
         ending = line.ended and line.count == n_names + 1 if ending is None else ending
         if line.count == n_names + ending and line.ended >= ending:
