@@ -12,7 +12,7 @@ a column or modality nobody has     a frame's column is left out with a note; an
                                     absent in every row
 names such as ``type`` or ``a.b``   work; names are data, never attributes
 two columns of one name             ``ValueError`` that names it (in the file's header too)
-a column without a name             ``ValueError`` that says which
+a column without a name             ``ValueError`` that says which; the first is an index
 an infinite number                  ``ValueError`` that names row and column; NaN is a missing cell
 a number too large for networks     the same, when a codec encodes it (or missing, as below)
 half a character (lone surrogate)   ``?`` in a text; in a category a character like others
