@@ -11,10 +11,9 @@ from cyclopts import Parameter
 from polymodal.cli.arguments import Data, Json, PrivateDim, SplitSeed
 from polymodal.cli.config import parse_settings
 from polymodal.cli.errors import CommandError, WorkError, check_known
-from polymodal.cli.fit import check_device
 from polymodal.cli.inputs import check_data, check_folder, load_data, load_schema
 from polymodal.cli.outputs import count, plain, print_result, say
-from polymodal.cli.settings import check_recipe, check_setting
+from polymodal.cli.settings import check_device, check_recipe, check_setting
 from polymodal.replacing import write_whole
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from polymodal.cli.errors import CommandError, WorkError, check_known
 from polymodal.cli.inputs import check_data, check_folder, check_out, load_data, load_schema
 from polymodal.cli.outputs import count, print_result, say
 from polymodal.cli.resumed import check_run, options_of_run
-from polymodal.cli.settings import check_recipe, check_setting
+from polymodal.cli.settings import check_device, check_recipe, check_setting
 from polymodal.replacing import write_whole
 
 if TYPE_CHECKING:
@@ -125,22 +125,6 @@ def check_options(options: dict[str, Any], resume: bool) -> None:
     check_out(resolved_path(options["out"]), ())
     if options["run-dir"] is not None:
         check_folder(options["run-dir"], f"--run-dir {options['run-dir']}")
-
-
-def check_device(device: str) -> None:
-    """Refuse a device of no known kind, or one that is not here.
-
-    Raises:
-        CommandError: If it is one of these.
-    """
-    if device.partition(":")[0] not in ("auto", "cpu", "cuda", "mps"):
-        raise CommandError(f"--device must be auto, cpu, cuda or cuda:N; got {device}.")
-    from polymodal.training.distributed import device_named
-
-    try:
-        device_named(device)
-    except ValueError as fault:
-        raise CommandError(f"--{fault}") from fault
 
 
 def run_fit(options: dict[str, Any], resume: bool) -> tuple[MultimodalModel, int]:

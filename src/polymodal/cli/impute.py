@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 from cyclopts import Parameter
 
 from polymodal.cli.arguments import Data, Json, Model, ModelSeed, Out, Text
@@ -65,6 +64,8 @@ def impute(
     Without options a hole gets its expectation, or its likeliest category. Draws keep the doubt:
     each fills all holes of a row together, so relations between columns hold.
     """
+    import numpy as np
+
     from polymodal.cli.known import KnownCells
     from polymodal.cli.tables import frame_of, stacked, write_frame
 

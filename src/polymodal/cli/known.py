@@ -80,9 +80,9 @@ class KnownCells:
             for title in (column, f"{column}_low", f"{column}_high"):
                 if title not in frame or (title != column and title in self.written):
                     continue
-                made = without_point(frame[title]) if whole else objects(frame[title])
+                made = objects(frame[title])
                 if whole:  # 4 as its like is written, 04
-                    made = objects(spelled.get(one, one) for one in made)
+                    made = objects(spelled.get(one, one) for one in without_point(made))
                 frame[title] = np.where(np.tile(hole, copies), made, np.tile(stood, copies))
         return frame
 

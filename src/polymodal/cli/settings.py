@@ -1,4 +1,4 @@
-"""Settings of a recipe on the command line: each is checked before anything is read."""
+"""Device and settings of a recipe on the command line, checked before anything is read."""
 
 from __future__ import annotations
 
@@ -9,6 +9,22 @@ from polymodal.cli.errors import CommandError
 
 if TYPE_CHECKING:
     from polymodal.recipes import Recipe
+
+
+def check_device(device: str) -> None:
+    """Refuse a device of no known kind, or one that is not here.
+
+    Raises:
+        CommandError: If it is one of these.
+    """
+    if device.partition(":")[0] not in ("auto", "cpu", "cuda", "mps"):
+        raise CommandError(f"--device must be auto, cpu, cuda or cuda:N; got {device}.")
+    from polymodal.training.distributed import device_named
+
+    try:
+        device_named(device)
+    except ValueError as fault:
+        raise CommandError(f"--{fault}") from fault
 
 
 def check_recipe(entry: Recipe, private_dim: int | None, settings: Mapping[str, Any]) -> None:

@@ -24,10 +24,10 @@ from polymodal.distributions.decoding import (
     write,
 )
 from polymodal.distributions.factorised import draw_codes
+from polymodal.distributions.lengths import by_length
 from polymodal.distributions.observed import Observed
 
 _LARGEST = 2**24  # numbers of one step of a beam
-_GROUPS = 4  # of texts of about one length, on processors
 
 
 def end_texts(tokens: Tensor) -> Tensor:
@@ -166,16 +166,12 @@ class AutoregressiveObserved(TextObserved):
     def _score(self, context: Tensor, shown: Tensor, tokens: Tensor) -> Tensor:
         """Log-probability of each text in nats, (N,)."""
         n_tokens = (tokens != PAD).sum(1)
-        few = len(tokens) < 4 * _GROUPS or tokens.device.type != "cpu"
-        if few:
-            return self._score_group(context, shown, tokens, n_tokens)
-        # Texts of about one length are read together: most are far shorter than the longest.
-        order = n_tokens.argsort(stable=True)
-        parts = [
-            self._score_group(context[rows], shown[rows], tokens[rows], n_tokens[rows])
-            for rows in order.chunk(_GROUPS)
-        ]
-        return torch.cat(parts)[order.argsort()]
+        return by_length(
+            n_tokens,
+            lambda rows: self._score_group(
+                context[rows], shown[rows], tokens[rows], n_tokens[rows]
+            ),
+        )
 
     def _score_group(
         self, context: Tensor, shown: Tensor, tokens: Tensor, n_tokens: Tensor

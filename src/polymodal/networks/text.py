@@ -16,12 +16,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from polymodal.distributions.lengths import by_length
 from polymodal.networks.attention import ContextNorm, TransformerBlock
 from polymodal.networks.mlp import ActivationName, MLPDecoder, check_sizes
 from polymodal.networks.weights import OUTPUT_GAIN, started
 
 PADDING = 0
-_GROUPS = 4  # of texts of about one length, on processors
 
 
 def _vectors(count: int, width: int) -> nn.Parameter:
@@ -80,12 +80,12 @@ class TextEncoder(nn.Module):
         """
         places = torch.arange(1, tokens.shape[1] + 1, device=tokens.device)
         ends = torch.where(tokens != PADDING, places, 0).amax(1) if tokens.numel() else places[:0]
-        if len(ends) < 4 * _GROUPS or tokens.device.type != "cpu":
-            return self._read(tokens[:, : int(ends.amax()) if len(ends) else 0])
-        # Texts of about one length are read together: most are far shorter than the longest.
-        order = ends.argsort(stable=True)
-        parts = [self._read(tokens[rows, : int(ends[rows[-1]])]) for rows in order.chunk(_GROUPS)]
-        return torch.cat(parts)[order.argsort()]
+        return by_length(
+            ends,
+            lambda rows: self._read(
+                tokens[rows, : int(ends[rows].amax()) if len(ends) else 0],
+            ),
+        )
 
     def _read(self, tokens: Tensor) -> Tensor:
         """As ``forward``; what stands behind the longest text has no say and need not be there."""
