@@ -77,6 +77,11 @@ def rows_present(mask: Tensor) -> Tensor:
     return mask if mask.ndim == 1 else mask.any(1)
 
 
+def as_cells(mask: Tensor, values: Tensor) -> Tensor:
+    """A mask of rows ``(B,)``, or of cells as far as it has axes, as one of ``values``' shape."""
+    return mask.reshape(*mask.shape, *(1,) * (values.ndim - mask.ndim)).expand_as(values)
+
+
 @dataclass(frozen=True)
 class Terms:
     """What an objective says of a batch: one value a row, the mean is taken once, in ``fit``.

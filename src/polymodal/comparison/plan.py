@@ -17,6 +17,7 @@ from polymodal.data.tensors import Tensors
 from polymodal.fitting import Prepared, as_data, checked, prepare
 from polymodal.model_file import pack_parameters
 from polymodal.recipes.registry import get_recipe
+from polymodal.typing import as_cells
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -197,5 +198,5 @@ def _known(part: Tensors | None) -> Iterator[bytes]:
     for name, mask in part.present.items():
         yield name.encode()
         yield mask.numpy().tobytes()
-        wide = mask.reshape(*mask.shape, *(1,) * (part.x[name].ndim - mask.ndim))
+        wide = as_cells(mask, part.x[name])
         yield torch.where(wide, part.x[name], torch.zeros_like(part.x[name])).numpy().tobytes()

@@ -23,6 +23,7 @@ from polymodal.evaluate.units import in_own_units
 from polymodal.metrics.crps import crps_of_sample
 from polymodal.model import LatentModel
 from polymodal.random import derive_seed
+from polymodal.typing import as_cells
 
 UNCOVERED = ("image", "count", "series")
 """Kinds of which coverage is not counted: their values stand on bounds or on few steps."""
@@ -237,8 +238,7 @@ class Examiner:
 def _filled(values: Tensor, present: Tensor) -> Tensor:
     """Values on the CPU, with zeros where they are absent: a codec need not decode NaN."""
     values, present = values.detach().cpu(), present.cpu()
-    present = present.reshape(*present.shape, *(1,) * (values.ndim - present.ndim))
-    return torch.where(present, values, torch.zeros_like(values))
+    return torch.where(as_cells(present, values), values, torch.zeros_like(values))
 
 
 def _known(present: Tensor, target: Target) -> Tensor:

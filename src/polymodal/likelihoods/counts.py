@@ -12,6 +12,7 @@ from torch.nn import functional
 from polymodal.distributions.counts import NegativeBinomialObserved, PoissonObserved
 from polymodal.likelihoods.base import Likelihood, as_shape
 from polymodal.likelihoods.scale import RATE, inverse_softplus
+from polymodal.typing import as_cells
 
 LOG_MEAN_BOUND = 16.0  # 9 million: float32 still knows every count
 LOG_SIZE_BOUND = 10.0  # 22,000: a Poisson for most purposes
@@ -156,6 +157,5 @@ class PoissonLikelihood(CountLikelihood):
 
 def _flat(value: Tensor, cells: Tensor | None) -> tuple[Tensor, Tensor]:
     """Values and what of them is there, ``(B, P)`` both."""
-    there = torch.ones_like(value, dtype=torch.bool) if cells is None else cells
-    there = there.reshape(there.shape + (1,) * (value.ndim - there.ndim)).expand_as(value)
+    there = torch.ones_like(value, dtype=torch.bool) if cells is None else as_cells(cells, value)
     return value.flatten(1), there.flatten(1)

@@ -11,6 +11,7 @@ from polymodal.distributions.observed import Observed
 from polymodal.likelihoods.base import Likelihood, as_shape, check_at_least
 from polymodal.likelihoods.scale import FEWEST_VALUES
 from polymodal.likelihoods.temperature import TEMPERATURES
+from polymodal.typing import as_cells
 
 
 class BernoulliLikelihood(Likelihood):
@@ -52,7 +53,7 @@ class BernoulliLikelihood(Likelihood):
         if self.level is None:
             return
         everywhere = torch.ones_like(value, dtype=torch.bool)
-        there = everywhere if cells is None else _as_cells(cells, value)
+        there = everywhere if cells is None else as_cells(cells, value)
         n, ones = there.sum(0).double(), torch.where(there, value, 0).double().sum(0)
         overall = (ones.sum() + 0.5) / (n.sum() + 1)
         self.level.copy_(((ones + overall) / (n + 1)).logit())
@@ -62,7 +63,7 @@ class BernoulliLikelihood(Likelihood):
         """Take the highest temperature under which hidden values are as probable as under any."""
         if self.level is None or not isinstance(predicted, BernoulliObserved):
             return
-        there = _as_cells(mask, value)
+        there = as_cells(mask, value)
         beyond = predicted.logits - self.level  # (K, B, *shape)
         beyond = beyond if self.training else beyond * self.temperature
         truth = torch.where(there, value, 0).to(beyond.dtype).expand_as(beyond)
@@ -96,11 +97,6 @@ class CategoricalLikelihood(Likelihood):
     def point(self, statistics: Tensor) -> Tensor:
         """The most probable category, ``(..., L) -> (...)``, int64."""
         return statistics.argmax(-1)
-
-
-def _as_cells(mask: Tensor, value: Tensor) -> Tensor:
-    """A mask ``(B,)`` or ``(B, *shape)`` as one of cells, ``(B, *shape)``."""
-    return mask.reshape(*mask.shape, *(1,) * (value.ndim - mask.ndim)).expand_as(value)
 
 
 def _warmest(scores: Tensor) -> int:

@@ -20,6 +20,7 @@ from polymodal.distributions.factorised import GaussianObserved, LaplaceObserved
 from polymodal.distributions.observed import Observed
 from polymodal.likelihoods.base import Likelihood, as_shape
 from polymodal.likelihoods.scale import RATE, LearnedScale, inverse_softplus
+from polymodal.typing import as_cells
 
 Scale = Literal["scalar", "feature", "output"] | float
 
@@ -81,7 +82,7 @@ class LocationScaleLikelihood(Likelihood):
     def calibrate(self, predicted: Observed, value: Tensor, mask: Tensor) -> None:
         """Measure how much wider a learned scale must be; see the base class."""
         if self.learned is not None and isinstance(predicted, LocationScale):
-            there = mask.reshape(*mask.shape, *(1,) * (value.ndim - mask.ndim)).expand_as(value)
+            there = as_cells(mask, value)
             self.learned.calibrate(predicted.loc, value, there, self._unit_variance)
 
     def point(self, statistics: Tensor) -> Tensor:

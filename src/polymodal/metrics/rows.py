@@ -10,6 +10,8 @@ from typing import Any, TypeVar, cast
 import torch
 from torch import Tensor
 
+from polymodal.typing import as_cells
+
 Function = TypeVar("Function", bound=Callable[..., Tensor])
 
 
@@ -28,8 +30,7 @@ def row_mean(
     """
     if present is None:
         present = torch.ones_like(values, dtype=torch.bool)
-    present = present.reshape(*present.shape, *(1,) * (values.ndim - present.ndim))
-    present = present.expand_as(values)
+    present = as_cells(present, values)
     kept = torch.where(present, values.double(), 0.0).reshape(len(values), -1)
     counts = present.reshape(len(values), -1).double()
     if weights is None:

@@ -35,7 +35,7 @@ from polymodal.likelihoods.location_scale import GaussianLikelihood, LaplaceLike
 from polymodal.model import LatentModel, MultimodalVAE, Stage
 from polymodal.models.ddpm import DDPM
 from polymodal.networks.denoiser import denoiser_for
-from polymodal.typing import Batch, Present, Terms
+from polymodal.typing import Batch, Present, Terms, as_cells
 
 _ROWS_AT_ONCE = 4096
 
@@ -137,7 +137,7 @@ class _Decoder(nn.Module):
             noise: Standard normal draws, ``(B, *shape)``.
             u: Uniform draws that choose the time, ``(B,)``.
         """
-        there = mask.reshape(*mask.shape, *(1,) * (value.ndim - mask.ndim)).expand_as(value)
+        there = as_cells(mask, value)
         guess = self._standard(guess)
         clean = torch.where(there, self._standard(torch.where(there, value, 0.0)), guess)
         t = 1 + (u * self.chain.steps).long().clamp(max=self.chain.steps - 1)

@@ -34,7 +34,7 @@ from polymodal.model import LatentModel, Modality, row_log_prob
 from polymodal.models.canonical import Shared, canonical, expectation_maximisation, single
 from polymodal.models.flat import flat_code
 from polymodal.models.principal import Principal, principal_components
-from polymodal.typing import Batch, Present, Terms, rows_present
+from polymodal.typing import Batch, Present, Terms, as_cells, rows_present
 
 Method = Literal["likelihood", "correlation"]
 _ROWS_AT_ONCE = 256
@@ -98,7 +98,7 @@ class View(nn.Module):
 
     def numbers(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """The code and which of it is there, ``(B, P)`` each; zero where it is not."""
-        here = mask.reshape(*mask.shape, *(1,) * (x.ndim - mask.ndim))
+        here = as_cells(mask, x)
         clean = torch.where(here, x, torch.zeros((), dtype=x.dtype, device=x.device))
         cells = self.code.cells(mask)
         return torch.where(cells, self.code.encode(clean), 0), cells

@@ -30,7 +30,7 @@ from polymodal.distributions.observed import Observed
 from polymodal.likelihoods.base import Likelihood
 from polymodal.likelihoods.scale import LearnedScale
 from polymodal.model import row_log_prob
-from polymodal.typing import rows_present
+from polymodal.typing import as_cells, rows_present
 
 _FEWEST = 1e-3  # probabilities start no nearer to 0 and 1
 
@@ -104,7 +104,7 @@ class Visible(nn.Module):
     def read(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Units and which of them are there, ``(B, V)`` each; 0 where they are not."""
         there = self.cells(mask)
-        full = mask.reshape(*mask.shape, *(1,) * (x.ndim - mask.ndim))
+        full = as_cells(mask, x)
         v = self.values(torch.where(full, x, torch.zeros((), dtype=x.dtype, device=x.device)))
         v = self.standardised(v.to(self.bias.dtype))
         return torch.where(there, v, 0.0), there

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from polymodal.networks.weights import OUTPUT_GAIN, started
+from polymodal.typing import as_cells
 
 PADDING = 0
 
@@ -62,7 +63,7 @@ class Tokens(nn.Module, abc.ABC):
 
     def there(self, x: Tensor, mask: Tensor) -> Tensor:
         """Which cells there are, bool ``(B, *value shape)``, from a mask of rows or of cells."""
-        return mask.reshape(*mask.shape, *(1,) * (x.ndim - mask.ndim)).expand(x.shape)
+        return as_cells(mask, x)
 
     def embed(self, x: Tensor, there: Tensor) -> Tensor:
         """Tokens ``(B, T, W)`` with type and position."""

@@ -21,7 +21,7 @@ from polymodal.fusion.experts import Experts, Fusion
 from polymodal.latent import LatentLayout
 from polymodal.networks.side_by_side import Answers, SideBySide
 from polymodal.posteriors.heads import CommonHead, linear_of
-from polymodal.typing import Batch, Present, rows_present
+from polymodal.typing import Batch, Present, as_cells, rows_present
 
 
 @dataclass(frozen=True)
@@ -220,8 +220,7 @@ class FusedPosterior(nn.Module):
 
 def where_present(x: Tensor, mask: Tensor) -> Tensor:
     """The values that are there, zero elsewhere."""
-    there = mask.reshape(*mask.shape, *(1,) * (x.ndim - mask.ndim))
-    return torch.where(there, x, torch.zeros((), dtype=x.dtype, device=x.device))
+    return torch.where(as_cells(mask, x), x, torch.zeros((), dtype=x.dtype, device=x.device))
 
 
 def encode_one(encoder: nn.Module, x: Tensor, mask: Tensor) -> Tensor:

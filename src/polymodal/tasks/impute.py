@@ -14,7 +14,7 @@ from polymodal.model import LatentModel
 from polymodal.tasks.answer import Answer, answer, chunks, enough_proposals
 from polymodal.tasks.asking import asking
 from polymodal.tasks.hmc import check_refinable
-from polymodal.typing import rows_present
+from polymodal.typing import as_cells, rows_present
 
 
 @dataclass(frozen=True)
@@ -147,17 +147,12 @@ def _start(
     for name in names:
         if name in source.x:
             value = source.x[name]
-            observed = _like(~missing[name], value)
+            observed = as_cells(~missing[name], value)
             point[name] = torch.where(observed, value, torch.zeros((), dtype=value.dtype))
             if draws:
                 drawn[name] = point[name].expand(draws, *value.shape).clone()
     ones = torch.ones(len(source), device=source.device)
     return Imputed(point, drawn, {}, missing, ones, ones.clone() if refined else None)
-
-
-def _like(mask: Tensor, value: Tensor) -> Tensor:
-    """A mask ``(B,)`` or ``(B, P)`` with axes of one added up to those of ``value``."""
-    return mask.reshape(*mask.shape, *(1,) * (value.ndim - mask.ndim))
 
 
 def _write(
@@ -176,7 +171,7 @@ def _write(
 def _fill(result: Imputed, name: str, rows: Tensor, missing: Tensor, said: Answer) -> None:
     """Write a piece's answer into the rows where values are missing."""
     value = said.point[name]
-    here = _like(missing, value)
+    here = as_cells(missing, value)
     n_rows = len(result.ess)
     _write(result.point, name, n_rows, rows, here, value)
     if name in said.draws:

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from polymodal.typing import Batch, Present
+from polymodal.typing import Batch, Present, as_cells
 
 FILLINGS = (0.0, 3.5, -1e30, math.inf, math.nan)
 """What stands in for a value that is not there; for integers, the first two and extremes."""
@@ -18,7 +18,7 @@ def filled(x: Batch, present: Present, value: float) -> dict[str, Tensor]:
     out = {}
     for name, values in x.items():
         mask = present[name]
-        mask = mask.reshape(*mask.shape, *(1,) * (values.ndim - mask.ndim))
+        mask = as_cells(mask, values)
         if values.is_floating_point():
             filling = torch.tensor(value, dtype=values.dtype)
         else:
