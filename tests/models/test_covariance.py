@@ -10,7 +10,7 @@ from polymodal.likelihoods import GaussianLikelihood
 from polymodal.model import Modality
 from polymodal.models.covariance import CovarianceELBO, Estimator
 from polymodal.models.gibbs import gibbs, posterior_draws
-from polymodal.models.interaction import interact, statistics
+from polymodal.models.interaction import statistics
 from polymodal.models.poise import POISE
 from polymodal.random import seeded
 from polymodal.testing.linear import AsTheyAre
@@ -52,7 +52,8 @@ def exact_gradients(model: POISE, case: str) -> dict[str, Tensor]:
     evidence = EVIDENCE[case].clone().requires_grad_()
     z = torch.stack(torch.meshgrid(LINE, LINE, indexing="ij"), -1)[..., None]  # (n, n, 2, 1)
     told, matrix = statistics(z), model.interaction()
-    log_prior = -0.5 * z.square().sum((-2, -1)) + interact(matrix, told, told)
+    flat = told.flatten(-2)
+    log_prior = 0.5 * ((flat @ matrix) * flat).sum(-1) - 0.5 * z.square().sum((-2, -1))
     log_q = log_prior + (evidence[0] * told).sum((-2, -1))
     log_prior = log_prior - log_prior.flatten().logsumexp(0)
     log_q = log_q - log_q.flatten().logsumexp(0)

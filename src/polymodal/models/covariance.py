@@ -37,7 +37,7 @@ import torch
 from torch import Tensor, nn
 
 from polymodal.models.gibbs import posterior_draws
-from polymodal.models.interaction import interact, moments, statistics
+from polymodal.models.interaction import moments, statistics
 from polymodal.models.poise import POISE
 from polymodal.objectives.pieces import (
     at_step,
@@ -108,7 +108,7 @@ class CovarianceELBO(nn.Module):
         evidence, matrix = parameters
         beta, told = at_step(self.beta, step), statistics(z)
         # Each pair stands in the conditionals of two blocks: each has half of the gradient.
-        half = 0.5 * (matrix + matrix.detach())
+        half = torch.lerp(matrix.detach(), matrix, 0.5)
         natural = evidence + (told.flatten(-2) @ half).reshape(told.shape)
         moved, expected = z, told.chunk(2, -1)
         if self.estimator == "conditional":
@@ -125,7 +125,7 @@ class CovarianceELBO(nn.Module):
         # the evidence is taken off again.
         both = (-(centred + beta / self.samples) * _meet(natural.chunk(2, -1), fixed)).sum(0)
         rest = _meet(evidence.chunk(2, -1), [one.mean(0) for one in fixed])
-        model_phase = interact(matrix, fantasies, fantasies).mean()
+        model_phase = 0.5 * (matrix * _second_moments(fantasies)).sum()
         surrogate = (beta * price - weighted).mean(0) + both + beta * (rest + model_phase)
         with torch.no_grad():
             gap = price.mean(0) - (still * fantasies.mean(0)).sum((-2, -1))
@@ -146,6 +146,13 @@ def _conditional(natural: Tensor, z: Tensor) -> tuple[Tensor, tuple[Tensor, Tens
     noise = ((z - mean) / root).detach()
     moved = torch.addcmul(mean, noise, root)
     return moved, (mean, torch.addcmul(root.square(), mean, mean))
+
+
+@torch.no_grad()
+def _second_moments(told: Tensor) -> Tensor:
+    """The mean over chains of T T', ``(C, M, 2 d) -> (2 M d, 2 M d)``."""
+    flat = told.flatten(1)
+    return (flat.T @ flat) / len(flat)
 
 
 def _meet(one: Sequence[Tensor], other: Sequence[Tensor]) -> Tensor:

@@ -74,27 +74,24 @@ class Interaction(nn.Module):
         self.linear = nn.Parameter(_SPREAD / _RATE / math.sqrt(dim) * torch.randn(shape))
         self.mixed = nn.Parameter(_SPREAD / _RATE * torch.randn(2, *shape))
         self.log_square = nn.Parameter(torch.zeros(shape))
-        index = torch.tensor(pairs, dtype=torch.long).reshape(-1, 2)
-        self.index: Tensor
-        self.register_buffer("index", index, persistent=False)
+        # Which block each two modalities have: a pair's, its transpose, and none with themselves.
+        where = torch.full((n_modalities, n_modalities), 2 * len(pairs))
+        for at, (one, other) in enumerate(pairs):
+            where[one, other], where[other, one] = at, at + len(pairs)
+        self.where: Tensor
+        self.register_buffer("where", where.flatten(), persistent=False)
 
     def forward(self) -> Tensor:
         """All blocks as one symmetric matrix over ``[T(z_1) .. T(z_M)]``, ``(2 M d, 2 M d)``."""
         square = _START / 2 / self.meets * (_RATE * self.log_square).exp()
         mixed = BOUND * (2 * square / self.meets).sqrt() * (_RATE * self.mixed).tanh()
-        blocks = torch.cat(
-            [
-                torch.cat([_RATE * self.linear, mixed[0]], -1),
-                torch.cat([mixed[1], -square], -1),
-            ],
-            -2,
-        )  # (pairs, 2 d, 2 d)
-        m, size = self.n_modalities, 2 * self.dim
-        whole = blocks.new_zeros(m, m, size, size)
-        first, second = self.index.unbind(1)
-        whole = whole.index_put((first, second), blocks)
-        whole = whole.index_put((second, first), blocks.mT)
-        return whole.transpose(1, 2).reshape(m * size, m * size)
+        blocks = torch.stack([_RATE * self.linear, mixed[0], mixed[1], -square], 1)
+        blocks = blocks.unflatten(1, (2, 2))  # (pairs, 2, 2, d, d): T's half of one, of the other
+        turned = blocks.transpose(1, 2).mT
+        every = torch.cat([blocks, turned, blocks.new_zeros(1, *blocks.shape[1:])])
+        m, size = self.n_modalities, 2 * self.n_modalities * self.dim
+        whole = every.index_select(0, self.where).unflatten(0, (m, m))
+        return whole.permute(0, 2, 4, 1, 3, 5).reshape(size, size)
 
 
 def natural(matrix: Tensor, evidence: Tensor, told: Tensor) -> Tensor:
@@ -106,11 +103,3 @@ def natural(matrix: Tensor, evidence: Tensor, told: Tensor) -> Tensor:
         told: T(z), ``(..., M, 2 d)``.
     """
     return evidence + (told.flatten(-2) @ matrix).reshape(told.shape)
-
-
-def interact(matrix: Tensor, one: Tensor, other: Tensor) -> Tensor:
-    """The sum over pairs of ``T_m G_mn T_n``, ``(..., M, 2 d) -> (...)``.
-
-    With two different arguments it is the mean of the two ways to take one from each.
-    """
-    return 0.5 * ((one.flatten(-2) @ matrix) * other.flatten(-2)).sum(-1)
