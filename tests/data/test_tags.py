@@ -170,3 +170,37 @@ def test_parquet_and_csv_hold_tags(tmp_path) -> None:
         data = read(tmp_path / name)
         assert data.schema["t"].kind == "tags"
         assert data.values("t")[:3].tolist() == [("a", "b"), ("b",), None]
+
+
+def column_of(form: str) -> np.ndarray:
+    """The same sets with a hole in the first row, in one of the forms that columns have."""
+    made = {"lists": list, "arrays": np.array, "written": json.dumps}
+    joined = {"bars": "|", "semicolons": ";"}
+    write = made.get(form) or joined[form].join
+    return objects([None, *(write(one) for one in [["a", "b"], ["b"], ["a", "b"], ["b"]] * 3)])
+
+
+FILLED = {
+    "lists": ["b", "a"],
+    "arrays": ["b", "a"],
+    "written": '["b", "a"]',
+    "bars": "b|a",
+    "semicolons": "b;a",
+}
+
+
+@pytest.mark.parametrize("trained", FILLED)
+@pytest.mark.parametrize("form", FILLED)
+def test_filled_tags_have_the_form_of_their_column(trained: str, form: str) -> None:
+    codec = DataCodec.fit(read(pd.DataFrame({"t": column_of(trained)})))
+    column = column_of(form)
+    made = codec.decode("t", torch.ones(1, 2))
+    in_frame = read(pd.DataFrame({"t": column}))
+    in_arrays = from_arrays({"t": column}, kinds={"t": "tags"})
+    for data in (in_frame, in_arrays):
+        merged = data.values("t").copy()
+        merged[0] = made[0]
+        cells = objects(data.replace({"t": merged}).native()["t"])
+        assert cells[0] == FILLED[form]
+        assert list(map(str, cells[1:])) == list(map(str, column[1:]))
+        assert objects(data.formed("t", made))[0] == FILLED[form]

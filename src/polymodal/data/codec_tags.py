@@ -20,6 +20,7 @@ from torch import Tensor
 
 from polymodal.data.names import nearest
 from polymodal.data.schema import ModalitySpec
+from polymodal.data.tags import JoinedTags
 
 if TYPE_CHECKING:
     from pandas import Index
@@ -137,7 +138,8 @@ class TagsCodec:
         made = np.empty(len(values), dtype=object)
         for row, places in enumerate(chosen):
             tags = [self.words[i] for i in np.flatnonzero(places) if self.words[i] != NO_TAG]
-            made[row] = self.separator.join(tags) if self.layout == "strings" else tags
+            strings = self.layout == "strings"
+            made[row] = JoinedTags.of(tags, self.separator) if strings else tags
         return made
 
     def to_config(self) -> tuple[dict[str, Any], dict[str, Tensor]]:

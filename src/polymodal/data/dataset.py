@@ -14,6 +14,7 @@ from polymodal.data.kinds import CELLWISE
 from polymodal.data.names import Raw, nearest, objects
 from polymodal.data.rows import ArrayRows, RowIndex, Rows
 from polymodal.data.schema import Schema
+from polymodal.data.tags import tags_like
 
 if TYPE_CHECKING:
     from polymodal.data.missingness import Hidden
@@ -144,6 +145,20 @@ class MultimodalData:
         if spec.kind == "table":
             return self._rows.table(name, spec)
         return self._values[name]
+
+    def formed(self, name: str, made: Raw) -> Raw:
+        """What a model made for these rows, in the form of the modality's column if it is there.
+
+        Sets of tags become lists or joined strings, (N,); all else stays as it is.
+        """
+        if name not in self._schema or self._schema[name].kind != "tags" or made.ndim > 1:
+            return made
+        spec = self._schema[name]
+        column = self._rows.column(spec.sources[0])
+        if column is None:
+            return made
+        every = np.ones(len(made), dtype=bool)
+        return tags_like(made, every, column.values, spec.separator or ",")
 
     def present(self, name: str) -> np.ndarray:
         """What is there of one modality: bool, (N, P) where cells may be missing, else (N,)."""

@@ -17,6 +17,7 @@ from polymodal.data.png import as_bytes_like
 from polymodal.data.schema import ModalitySpec, Schema
 from polymodal.data.sounds import as_wav_like
 from polymodal.data.table_file import Written
+from polymodal.data.tags import tags_like
 from polymodal.data.written import written_like
 
 if TYPE_CHECKING:
@@ -222,13 +223,14 @@ class FrameRows(Rows):
                 equal = (new == old) | (np.isnan(new) & np.isnan(old))
                 same = equal.reshape(len(self), -1).all(1)
         elif old is not None:
-            # the very picture that was decoded from a path stands for that path
-            same = np.fromiter((a is b for a, b in zip(new, old, strict=True)), dtype=bool)
+            same = _untouched(new, old)
         if same.any():
             cells[same] = frame[label].to_numpy(dtype=object)[same]
         if spec.kind == "image" and label in frame.columns:
             cells = as_bytes_like(cells, ~same, frame[label])
-        if spec.kind != "image" and label in frame.columns:
+        if spec.kind == "tags" and label in frame.columns:
+            cells = tags_like(cells, ~same, frame[label], spec.separator or ",")
+        elif spec.kind != "image" and label in frame.columns:
             cells = written_like(cells, ~same, frame[label])
         if spec.kind == "audio" and label in frame.columns:
             cells = as_wav_like(cells, ~same, frame[label], spec.rate)
@@ -238,6 +240,11 @@ class FrameRows(Rows):
     def _with(self, frame: DataFrame, names: Iterable[Any]) -> FrameRows:
         replaced = self.replaced | {str(name) for name in names}
         return replace(self, frame=frame, replaced=replaced)
+
+
+def _untouched(new: Raw, old: Raw) -> np.ndarray:
+    """Where the very objects stand that were read: for them the cell itself can stand; (N,)."""
+    return np.fromiter((a is b for a, b in zip(new, old, strict=True)), dtype=bool)
 
 
 def _like(cells: np.ndarray, before: Raw) -> Raw:
@@ -345,6 +352,10 @@ class ArrayRows(Rows):
         arrays, given = dict(self.arrays), dict(self.given)
         if spec.kind != "table":
             source = spec.sources[0]
+            if spec.kind == "tags" and source in arrays and new.dtype == object:
+                cells, same = arrays[source].astype(object), _untouched(new, old)
+                filled = tags_like(new, ~same, cells, spec.separator or ",")
+                new = np.where(same, cells, filled)
             arrays[source], given[source] = new, present
             return replace(self, arrays=arrays, given=given)
         if hasattr(arrays.get(name), "iloc"):

@@ -7,6 +7,7 @@ that is not known. A tag stands in a set once, however often it is written.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -14,11 +15,26 @@ import numpy as np
 
 from polymodal.data.names import Raw
 from polymodal.data.schema import ModalitySpec
+from polymodal.data.written import parsed, written_like
 
 SEPARATORS = ("|", ";", ",")
 """What may stand between tags where the schema does not say it, the first that is found."""
 _GUESSED = ("|", ";")  # a comma stands in sentences too
 SETS = (list, tuple, set, frozenset, np.ndarray)
+
+
+class JoinedTags(str):
+    """Tags joined to one string that keeps them, for a column whose separator is another."""
+
+    tags: tuple[str, ...]
+
+    @classmethod
+    def of(cls, tags: Iterable[str], separator: str) -> JoinedTags:
+        """The string of some tags."""
+        parts = tuple(tags)
+        joined = cls(separator.join(parts))
+        joined.tags = parts
+        return joined
 
 
 def are_sets_of_strings(values: list[Any]) -> bool:
@@ -90,6 +106,37 @@ def read_tags(
             )
         sets[row] = tuple(dict.fromkeys(str(tag) for tag in listed))
     return replace(spec, separator=separator), sets, present
+
+
+def tags_like(
+    cells: np.ndarray, new: np.ndarray, before: Collection[Any], separator: str
+) -> np.ndarray:
+    """Cells (N,) where those of ``new`` have the form of their column: lists or strings.
+
+    Arguments:
+        cells: Sets of tags in any form; None where absent.
+        new: Which of them the column did not have, bool (N,).
+        before: The column as it was: lists, joined strings or lists written as text; if it held no
+            tags at all, cells stay as they are.
+        separator: What stands between two tags of a joined string.
+    """
+    kept = next((parsed(one) for one in before if isinstance(one, (str, *SETS))), None)
+    if kept is None:
+        return cells
+    cells = cells.copy()
+    for row in np.flatnonzero(new):
+        if not isinstance(cells[row], (str, *SETS)):
+            continue
+        tags = _parted(cells[row], separator)
+        if all(isinstance(tag, str) for tag in tags):
+            cells[row] = separator.join(tags) if isinstance(kept, str) else tags
+    return written_like(cells, new, before)
+
+
+def _parted(cell: Any, separator: str) -> list[Any]:  # noqa: ANN401
+    if isinstance(cell, JoinedTags):
+        return list(cell.tags)
+    return list(split_tags(cell, separator)) if isinstance(cell, str) else _listed(cell)
 
 
 def _listed(cell: Any) -> list[Any]:  # noqa: ANN401

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from torch import Tensor
 
 from polymodal.data.dataset import MultimodalData
 from polymodal.data.modalities import NetworkSettings
@@ -154,8 +155,7 @@ class MultimodalModel(Learner):
         """Every modality as the model sees it, given all that a row has."""
         rows = self._rows(data)
         made = reconstruct(self.model_, self._encode(rows), seed=self._seed(seed))
-        values = {name: self.codec_.decode(name, v, rows.index) for name, v in made.items()}
-        return contained(self.codec_, values, container_of(rows))
+        return contained(self.codec_, self._decoded(made, rows), container_of(rows))
 
     def translate(
         self,
@@ -204,7 +204,7 @@ class MultimodalModel(Learner):
         )
         answers = []
         for i in range(draws):
-            values = {name: self.codec_.decode(name, said[name][i], rows.index) for name in wanted}
+            values = self._decoded({name: said[name][i] for name in wanted}, rows)
             if rows.in_arrays:
                 values = contained(self.codec_, values, "arrays")
             answers.append(values[wanted[0]] if isinstance(to, str) else values)
@@ -451,6 +451,13 @@ class MultimodalModel(Learner):
     def _encode(self, data: MultimodalData) -> Tensors:
         encoded = self.codec_.encode(data)
         return encoded.to(self.model_.device)
+
+    def _decoded(self, made: Mapping[str, Tensor], rows: MultimodalData) -> dict[str, Any]:
+        """Raw values of whole modalities, (N, ...) each, in the form that the rows have."""
+        return {
+            name: rows.formed(name, self.codec_.decode(name, value, rows.index))
+            for name, value in made.items()
+        }
 
     def _seed(self, seed: int | None) -> int:
         return checked_seed("seed", self.seed if seed is None else seed)
