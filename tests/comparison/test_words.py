@@ -20,15 +20,23 @@ THINGS = (
 SIMPLE = {"mean": (1.0, 1.0), "linear": (0.8, 0.8), "knn": (0.9, 0.9)}
 
 
-def ranking(**errors: tuple[float, float]) -> Ranking:
-    """Methods with errors at a table and a picture, each known within 0.02."""
+def ranking(noisy: str = "", /, **errors: tuple[float, float]) -> Ranking:
+    """Methods with errors at a table and a picture, each known within 0.02, a noisy one in 0.2."""
     g = torch.Generator().manual_seed(0)
     sheets = {}
     for name, pair in {**errors, **SIMPLE}.items():
         whole = torch.tensor(pair, dtype=torch.float64)
-        noise = 0.02 * torch.randn(300, 2, generator=g, dtype=torch.float64)
+        noise = (0.2 if name == noisy else 0.02) * torch.randn(
+            300, 2, generator=g, dtype=torch.float64
+        )
         sheets[name] = [Sheet(THINGS, whole, whole + noise)]
     return Ranking(sheets)
+
+
+def sure(ranked: Ranking, name: str) -> Sheet:
+    """A method's sheet without noise."""
+    one = ranked.sheets[name][0]
+    return dataclasses.replace(one, replicates=one.errors.expand_as(one.replicates))
 
 
 def rows(ranked: Ranking, cpu: dict[str, float], coverage: float = 0.9) -> list[Row]:
@@ -76,6 +84,37 @@ def test_noise_does_not_excuse_a_large_loss() -> None:
     words = recommend(ranked, rows(ranked, {"good": 9.0, "wild": 1.0}), 0.9, {})
     assert words.startswith(
         "Recommended: good, which has the highest skill of the recipes, though"
+    )
+
+
+def test_a_cheaper_recipe_must_stand_as_well_against_the_simple_methods() -> None:
+    cpu = {"slow": 80.0, "cheap": 20.0}
+    ranked = ranking(slow=(0.745, 0.745), cheap=(0.77, 0.77))
+    assert ranked.beats("slow", "linear")
+    assert not ranked.beats("slow", "cheap")
+    assert not ranked.beats("cheap", "linear")
+    words = recommend(ranked, rows(ranked, cpu), 0.9, {})
+    assert words.startswith("Recommended: slow, which has the highest skill of the recipes")
+    assert "no recipe beats" not in words
+    ranked = ranking(slow=(0.79, 0.79), cheap=(0.83, 0.83))
+    ranked = Ranking({**ranked.sheets, "cheap": [sure(ranked, "cheap")]})
+    ranked = Ranking({**ranked.sheets, "linear": [sure(ranked, "linear")]})
+    assert ranked.beats("linear", "cheap")
+    assert not ranked.beats("linear", "slow")
+    words = recommend(ranked, rows(ranked, cpu), 0.9, {})
+    assert "no recipe beats it beyond noise" in words
+    assert "beats every recipe" not in words
+    assert "new rows: slow" in words
+
+
+def test_a_noisy_recipe_of_more_skill_proves_nothing() -> None:
+    ranked = ranking("wild", wild=(0.66, 0.66), steady=(0.7, 0.7))
+    assert ranked.beats("steady", "linear")
+    assert not ranked.beats("wild", "linear")
+    words = recommend(ranked, rows(ranked, {"wild": 1.0, "steady": 90.0}), 0.9, {})
+    assert words.startswith(
+        "Recommended: steady. wild has the highest skill, but is less sure to beat the simple "
+        "method. It beats every simple method overall"
     )
 
 

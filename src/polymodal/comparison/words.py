@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from polymodal.comparison.result import Row
 from polymodal.evaluate.ranking import Ranking
@@ -61,63 +62,102 @@ def recommend(
             f"With fewer than {FEWEST_ROWS} test rows nothing can be called better: all ranks are "
             "shared. Give more rows, or a larger share of them to the test."
         )
-    skill = ranking.skill
-    top = max(recipes, key=lambda name: (skill[name].value, name))
-    equal = [name for name in recipes if not ranking.beats(top, name)]
-    # Noise excuses a small loss for a cheaper fit, not a large one that few seeds cannot prove.
-    near = [name for name in equal if skill[name].value > skill[top].value - _SMALL_LOSS]
-    pick = min(near, key=lambda name: (recipes[name].cpu_seconds or 0.0, name))
-    if (recipes[pick].cpu_seconds or 0.0) > _CHEAPER * (recipes[top].cpu_seconds or 0.0):
-        pick = top
-    simple = max(SIMPLE, key=lambda name: skill[name].value)
-    said = [_choice(ranking, recipes, top, pick, equal, simple), _places(ranking, recipes, pick)]
-    said += [_honesty(recipes[pick], level), _effort(recipes[pick], pick, epochs)]
+    chosen = _chosen(ranking, recipes)
+    row = recipes[chosen.pick]
+    said = [_advice(ranking, recipes, chosen), _places(ranking, recipes, chosen.pick)]
+    said += [_honesty(row, level), _effort(row, chosen.pick, epochs)]
     return " ".join(part for part in said if part)
 
 
-def _choice(
-    ranking: Ranking,
-    recipes: Mapping[str, Row],
-    top: str,
-    pick: str,
-    equal: Sequence[str],
-    simple: str,
-) -> str:
+@dataclass(frozen=True)
+class _Chosen:
+    """A recipe, and what it was chosen among.
+
+    Arguments:
+        pick: The recipe to take.
+        top: Of the recipes that stand best against the simple method, the one of most skill.
+        best: The recipe of most skill.
+        equal: Recipes that ``top`` does not beat beyond noise.
+        simple: The simple method of most skill.
+        standing: How ``pick`` stands to it: 1 it beats it beyond noise, -1 it is beaten, else 0.
+            No recipe stands better.
+    """
+
+    pick: str
+    top: str
+    best: str
+    equal: tuple[str, ...]
+    simple: str
+    standing: int
+
+
+def _chosen(ranking: Ranking, recipes: Mapping[str, Row]) -> _Chosen:
+    value = {name: one.value for name, one in ranking.skill.items()}
+    simple = max(SIMPLE, key=lambda name: value[name])
+    standings = {
+        name: ranking.beats(name, simple) - ranking.beats(simple, name) for name in recipes
+    }
+    highest = max(standings.values())
+    best = max(recipes, key=lambda name: (value[name], name))
+    # A noisy recipe may have more skill and yet not beat what a steadier one beats.
+    top = max(recipes, key=lambda name: (standings[name], value[name], name))
+    equal = tuple(name for name in recipes if not ranking.beats(top, name))
+    # Noise excuses a small loss for a cheaper fit, not a large one that few seeds cannot prove.
+    near = [
+        name
+        for name in equal
+        if standings[name] == highest and value[name] > value[top] - _SMALL_LOSS
+    ]
+    pick = min(near, key=lambda name: (recipes[name].cpu_seconds or 0.0, name))
+    if (recipes[pick].cpu_seconds or 0.0) > _CHEAPER * (recipes[top].cpu_seconds or 0.0):
+        pick = top
+    return _Chosen(pick, top, best, equal, simple, highest)
+
+
+def _advice(ranking: Ranking, recipes: Mapping[str, Row], chosen: _Chosen) -> str:
     """The recipe to take, or the simple method that makes it needless."""
-    skill = ranking.skill
-    if ranking.beats(simple, pick):
+    among = _among(recipes, chosen)
+    skill, pick, simple = ranking.skill, chosen.pick, chosen.simple
+    has = f"{skill[simple].value:+.2f}"
+    if chosen.standing < 0:
         return (
             f"Recommended: {SIMPLE[simple]}, a simple method, for single best guesses: overall it "
-            f"beats every recipe that was tried (skill {skill[simple].value:+.2f}, best recipe "
-            f"{top} {skill[top].value:+.2f}). A recipe is still what gives intervals, draws and "
-            f"new rows; of them take {_among(recipes, top, pick, equal)}"
+            f"beats every recipe that was tried (skill {has}, best recipe {chosen.top} "
+            f"{skill[chosen.top].value:+.2f}). A recipe is still what gives intervals, draws and "
+            f"new rows; of them take {among}"
         )
-    if not ranking.beats(pick, simple):
+    if chosen.standing == 0:
         return (
             f"For single best guesses {SIMPLE[simple]}, a simple method, will do: no recipe beats "
-            f"it beyond noise (skill {skill[simple].value:+.2f}; {pick} has "
-            f"{skill[pick].value:+.2f}). Recommended for intervals, draws and new rows: "
-            f"{_among(recipes, top, pick, equal)}"
+            f"it beyond noise (skill {has}; {pick} has {skill[pick].value:+.2f}). Recommended for "
+            f"intervals, draws and new rows: {among}"
         )
-    return (
-        f"Recommended: {_among(recipes, top, pick, equal)} It beats every simple method overall "
-        f"(skill {skill[pick].value:+.2f}; the best of them, {SIMPLE[simple]}, has "
-        f"{skill[simple].value:+.2f})."
-    )
+    own = f"{skill[pick].value:+.2f}"
+    if all(ranking.beats(pick, name) for name in SIMPLE):
+        said = f"every simple method overall (skill {own}; the best of them, {SIMPLE[simple]}, has"
+    else:
+        said = f"the best simple method overall (skill {own}; {SIMPLE[simple]} has"
+    return f"Recommended: {among} It beats {said} {has})."
 
 
-def _among(recipes: Mapping[str, Row], top: str, pick: str, equal: Sequence[str]) -> str:
+def _among(recipes: Mapping[str, Row], chosen: _Chosen) -> str:
     """Which recipe, and how the others stand to it."""
-    others = [name for name in equal if name not in (top, pick)]
+    pick, top, best = chosen.pick, chosen.top, chosen.best
+    others = [name for name in chosen.equal if name not in (top, pick, best)]
     verb = "is" if len(others) == 1 else "are"
+    also = f" {_list(others)} {verb} no worse within noise either." if others else ""
+    if best not in (top, pick):
+        also = f" {best} has the highest skill, but is less sure to beat the simple method.{also}"
     if pick != top:
-        also = f" {_list(others)} {verb} no worse within noise either." if others else ""
         return (
-            f"{pick}. {top} has the highest skill, but {pick} is as good within noise and fits in "
-            f"{_share(recipes[pick], recipes[top])} of the time.{also}"
+            f"{pick}. {top} has {'the highest' if top == best else 'a higher'} skill, but {pick} "
+            f"is as good within noise and fits in {_share(recipes[pick], recipes[top])} of the "
+            f"time.{also}"
         )
     if len(recipes) == 1:
         return f"{pick}."
+    if top != best:
+        return f"{pick}.{also}"
     if not others:
         return f"{pick}, which is better than every other recipe beyond noise."
     return (
