@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 import torch
 
+from polymodal.cli.compare import where
 from polymodal.comparison.result import Comparison, Group, Row
 from polymodal.comparison.words import recommend
 from polymodal.evaluate.ranking import Ranking
@@ -58,7 +60,9 @@ def rows(ranked: Ranking, cpu: dict[str, float], coverage: float = 0.9) -> list[
 
 def said(cpu: dict[str, float], coverage: float = 0.9, **errors: tuple[float, float]) -> str:
     ranked = ranking(**errors)
-    return recommend(ranked, rows(ranked, cpu, coverage), 0.9, dict.fromkeys(cpu, (100, 100)))
+    return recommend(
+        ranked, rows(ranked, cpu, coverage), 0.9, dict.fromkeys(cpu, (100, 100))
+    ).words
 
 
 def test_a_recipe_that_beats_all_is_recommended() -> None:
@@ -81,7 +85,7 @@ def test_noise_does_not_excuse_a_large_loss() -> None:
     wild = [dataclasses.replace(one, errors=one.errors + e) for e in (-0.1, 0.6)]
     ranked = Ranking({**ranked.sheets, "wild": wild})
     assert ranked.ranks()["wild"] == ranked.ranks()["good"] == 1
-    words = recommend(ranked, rows(ranked, {"good": 9.0, "wild": 1.0}), 0.9, {})
+    words = recommend(ranked, rows(ranked, {"good": 9.0, "wild": 1.0}), 0.9, {}).words
     assert words.startswith(
         "Recommended: good, which has the highest skill of the recipes, though"
     )
@@ -93,7 +97,7 @@ def test_a_cheaper_recipe_must_stand_as_well_against_the_simple_methods() -> Non
     assert ranked.beats("slow", "linear")
     assert not ranked.beats("slow", "cheap")
     assert not ranked.beats("cheap", "linear")
-    words = recommend(ranked, rows(ranked, cpu), 0.9, {})
+    words = recommend(ranked, rows(ranked, cpu), 0.9, {}).words
     assert words.startswith("Recommended: slow, which has the highest skill of the recipes")
     assert "no recipe beats" not in words
     ranked = ranking(slow=(0.79, 0.79), cheap=(0.83, 0.83))
@@ -101,7 +105,7 @@ def test_a_cheaper_recipe_must_stand_as_well_against_the_simple_methods() -> Non
     ranked = Ranking({**ranked.sheets, "linear": [sure(ranked, "linear")]})
     assert ranked.beats("linear", "cheap")
     assert not ranked.beats("linear", "slow")
-    words = recommend(ranked, rows(ranked, cpu), 0.9, {})
+    words = recommend(ranked, rows(ranked, cpu), 0.9, {}).words
     assert "no recipe beats it beyond noise" in words
     assert "beats every recipe" not in words
     assert "new rows: slow" in words
@@ -111,7 +115,7 @@ def test_a_noisy_recipe_of_more_skill_proves_nothing() -> None:
     ranked = ranking("wild", wild=(0.66, 0.66), steady=(0.7, 0.7))
     assert ranked.beats("steady", "linear")
     assert not ranked.beats("wild", "linear")
-    words = recommend(ranked, rows(ranked, {"wild": 1.0, "steady": 90.0}), 0.9, {})
+    words = recommend(ranked, rows(ranked, {"wild": 1.0, "steady": 90.0}), 0.9, {}).words
     assert words.startswith(
         "Recommended: steady. wild has the highest skill, but is less sure to beat the simple "
         "method. It beats every simple method overall"
@@ -129,6 +133,16 @@ def test_a_simple_method_that_is_as_good_will_do() -> None:
     words = said({"one": 1.0}, one=(0.79, 0.80))
     assert words.startswith("For single best guesses linear regression, a simple method, will do")
     assert "Recommended for intervals, draws and new rows: one." in words
+
+
+def test_the_next_command_is_of_the_recipe_that_is_recommended() -> None:
+    ranked = ranking(dear=(0.4, 0.4), cheap=(0.405, 0.405))
+    table = rows(ranked, {"dear": 80.0, "cheap": 20.0})
+    advice = recommend(ranked, table, 0.9, {})
+    assert advice.words.startswith("Recommended: cheap.")
+    sizes = {"train": 10, "validation": 1, "test": 50}
+    found = Comparison(tuple(table), (), advice.words, 0.9, sizes, 2, 1.0, pick=advice.pick)
+    assert "Next: polymodal impute out/cheap-0.pm a.csv" in where(found, "a.csv", Path("out"))
 
 
 def test_where_the_winner_is_another_at_one_modality() -> None:
@@ -150,9 +164,12 @@ def test_intervals_that_promise_wrongly(coverage: float, words: str) -> None:
 def test_short_fits_and_nothing_left() -> None:
     ranked = ranking(one=(0.5, 0.5))
     table = rows(ranked, {"one": 1.0})
-    assert "10 epochs where 100 are usual" in recommend(ranked, table, 0.9, {"one": (10, 100)})
+    short = recommend(ranked, table, 0.9, {"one": (10, 100)})
+    assert "10 epochs where 100 are usual" in short.words
     failed = [dataclasses.replace(row, failure="No.") if not row.simple else row for row in table]
-    assert "No recipe could be compared" in recommend(ranked, failed, 0.9, {})
+    nothing = recommend(ranked, failed, 0.9, {})
+    assert "No recipe could be compared" in nothing.words
+    assert nothing.pick is None
 
 
 def test_a_narrow_screen_drops_columns_and_says_so() -> None:

@@ -224,9 +224,8 @@ def write(found: Comparison, data: str, out: Path) -> None:
 
 def where(found: Comparison, data: str, out: Path) -> str:
     """Where everything is, with the next command."""
-    best = next(row for row in found.rows if not row.simple and row.failure is None)
-    model = out / f"{best.method}-{best.seeds[0]}.pm"
-    return (
-        f"Models, table and page: {out}, {out / 'comparison.html'}\n"
-        f"Next: polymodal impute {model} {data} --out filled.parquet"
-    )
+    lines = f"Models, table and page: {out}, {out / 'comparison.html'}"
+    if found.pick is None:
+        return lines
+    model = out / f"{found.pick}-{found.row(found.pick).seeds[0]}.pm"
+    return f"{lines}\nNext: polymodal impute {model} {data} --out filled.parquet"

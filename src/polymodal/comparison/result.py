@@ -95,6 +95,7 @@ class Comparison:
         n_asked: Columns and modalities that were asked for.
         simple_cpu_seconds: Processor time of all simple methods together.
         notes: What could not be judged and why, a sentence each.
+        pick: The recipe that the recommendation names; None where none could be fitted.
 
     Example:
         >>> import polymodal as pm
@@ -113,6 +114,7 @@ class Comparison:
     simple_cpu_seconds: float
     notes: tuple[str, ...] = field(default=())
     shares: tuple[Group, ...] = field(default=())
+    pick: str | None = None
 
     def row(self, method: str) -> Row:
         """The row of a method.

@@ -72,11 +72,13 @@ def assemble(
     rows.sort(key=lambda row: _place(row, ranking))
     epochs = dict.fromkeys(names, (allowed, usual))
     groups = _groups(ranking)
+    advice = recommend(ranking, rows, exam.level, epochs)
     return Comparison(
         rows=tuple(rows),
         groups=tuple(one for one in groups if not one.name.startswith(SHARES)),
         shares=tuple(one for one in groups if one.name.startswith(SHARES)),
-        recommendation=recommend(ranking, rows, exam.level, epochs),
+        recommendation=advice.words,
+        pick=advice.pick,
         level=exam.level,
         sizes=split.sizes,
         n_asked=len({(one.modality, one.column) for one in ranking.asked}),

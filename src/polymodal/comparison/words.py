@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from polymodal.comparison.result import Row
 from polymodal.evaluate.ranking import Ranking
@@ -40,12 +41,19 @@ _CHEAPER = 0.9
 _MOST_NAMED = 6
 
 
+class Advice(NamedTuple):
+    """What to use and why, and the recipe that it names; None where none could be fitted."""
+
+    words: str
+    pick: str | None
+
+
 def recommend(
     ranking: Ranking,
     rows: Sequence[Row],
     level: float,
     epochs: Mapping[str, tuple[int, int]],
-) -> str:
+) -> Advice:
     """What to use and why.
 
     Arguments:
@@ -56,17 +64,18 @@ def recommend(
     """
     recipes = {row.method: row for row in rows if not row.simple and row.failure is None}
     if not recipes:
-        return "No recipe could be compared; the reasons stand below the table."
+        return Advice("No recipe could be compared; the reasons stand below the table.", None)
+    chosen = _chosen(ranking, recipes)
     if not ranking.telling:
-        return (
+        words = (
             f"With fewer than {FEWEST_ROWS} test rows nothing can be called better: all ranks are "
             "shared. Give more rows, or a larger share of them to the test."
         )
-    chosen = _chosen(ranking, recipes)
+        return Advice(words, chosen.pick)
     row = recipes[chosen.pick]
     said = [_advice(ranking, recipes, chosen), _places(ranking, recipes, chosen.pick)]
     said += [_honesty(row, level), _effort(row, chosen.pick, epochs)]
-    return " ".join(part for part in said if part)
+    return Advice(" ".join(part for part in said if part), chosen.pick)
 
 
 @dataclass(frozen=True)
