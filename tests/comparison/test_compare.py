@@ -55,8 +55,6 @@ def told(found: pm.Comparison) -> str:
     """All that a comparison says but times, as one text."""
     said = found.to_dict()
     said.pop("simple_cpu_seconds")
-    for key in ("recommendation", "pick"):  # the quicker of equals
-        said.pop(key)
     for row in said["rows"]:
         row.pop("cpu_seconds")
         row.pop("wall_seconds")

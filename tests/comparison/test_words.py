@@ -73,9 +73,19 @@ def test_a_recipe_that_beats_all_is_recommended() -> None:
 
 
 def test_of_equals_the_cheaper_is_recommended() -> None:
-    words = said({"dear": 8.0, "cheap": 2.0}, dear=(0.4, 0.4), cheap=(0.405, 0.405))
+    words = said({"dear": 80.0, "cheap": 20.0}, dear=(0.4, 0.4), cheap=(0.405, 0.405))
     assert "Recommended: cheap. dear has the highest skill" in words
     assert "as good within noise and fits in a quarter of the time" in words
+
+
+def test_seconds_that_come_and_go_do_not_change_the_words() -> None:
+    errors = {"best": (0.4, 0.4), "next": (0.405, 0.405), "third": (0.41, 0.41)}
+    short = said({"best": 1.0, "next": 0.7, "third": 9.0}, 0.9, **errors)
+    assert short.startswith("Recommended: best, which has the highest skill")
+    assert short == said({"best": 0.7, "next": 1.0, "third": 0.5}, 0.9, **errors)
+    long = {"best": 80.0, "next": 20.5, "third": 20.0}
+    for cpu in (long, {**long, "next": 20.0, "third": 20.5}):
+        assert said(cpu, 0.9, **errors).startswith("Recommended: next. best has the highest skill")
 
 
 def test_noise_does_not_excuse_a_large_loss() -> None:
@@ -85,7 +95,7 @@ def test_noise_does_not_excuse_a_large_loss() -> None:
     wild = [dataclasses.replace(one, errors=one.errors + e) for e in (-0.1, 0.6)]
     ranked = Ranking({**ranked.sheets, "wild": wild})
     assert ranked.ranks()["wild"] == ranked.ranks()["good"] == 1
-    words = recommend(ranked, rows(ranked, {"good": 9.0, "wild": 1.0}), 0.9, {}).words
+    words = recommend(ranked, rows(ranked, {"good": 90.0, "wild": 10.0}), 0.9, {}).words
     assert words.startswith(
         "Recommended: good, which has the highest skill of the recipes, though"
     )

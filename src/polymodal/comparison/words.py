@@ -38,6 +38,9 @@ GROUPS = {
 _NEAR = 0.05
 _SMALL_LOSS = 0.05
 _CHEAPER = 0.9
+_FEW_SECONDS = 10.0
+"""Processor time a fit that nobody would save: the same fit takes so much more or less each time,
+and what a machine does besides must not change the recommendation."""
 _MOST_NAMED = 6
 
 
@@ -117,10 +120,16 @@ def _chosen(ranking: Ranking, recipes: Mapping[str, Row]) -> _Chosen:
         for name in equal
         if standings[name] == highest and value[name] > value[top] - _SMALL_LOSS
     ]
-    pick = min(near, key=lambda name: (recipes[name].cpu_seconds or 0.0, name))
-    if (recipes[pick].cpu_seconds or 0.0) > _CHEAPER * (recipes[top].cpu_seconds or 0.0):
-        pick = top
+    cheapest = min(near, key=lambda name: recipes[name].cpu_seconds or 0.0)
+    alike = [name for name in near if not _dearer(recipes[name], recipes[cheapest])]
+    pick = max(alike, key=lambda name: (value[name], name))
     return _Chosen(pick, top, best, equal, simple, highest)
+
+
+def _dearer(one: Row, other: Row) -> bool:
+    """Whether a fit costs so much more than another that one would choose by it."""
+    dear, cheap = one.cpu_seconds or 0.0, other.cpu_seconds or 0.0
+    return dear - cheap >= _FEW_SECONDS and cheap <= _CHEAPER * dear
 
 
 def _advice(ranking: Ranking, recipes: Mapping[str, Row], chosen: _Chosen) -> str:
