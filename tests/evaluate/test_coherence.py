@@ -165,6 +165,19 @@ def test_a_collapsed_model_agrees_with_itself_and_is_found_out() -> None:
     assert result.conditional.constant == pytest.approx(0.25)
 
 
+def test_a_collapse_is_told_by_the_name_of_the_class() -> None:
+    class Named(Reads):
+        classes = ("cat", "dog", "eel", "fox")
+
+    test, codes = rows()
+    model = ClassModel(shifts=dict.fromkeys(NAMES))
+    said = evaluate_coherence(model, test, codes, dict.fromkeys(NAMES, Named()), resamples=5)
+    assert all("show one class, eel, which 25% of" in one for one in said.joint.warnings)
+    made = dict.fromkeys(("a", "b"), shown(torch.full((9,), 2)))
+    joint = joint_coherence(made, JUDGES, torch.arange(CLASSES), CLASSES, resamples=5)
+    assert "show one class, number 2, which" in joint.warnings[0]
+
+
 def test_independent_modalities_agree_by_chance() -> None:
     n = 40_000
     generator = torch.Generator().manual_seed(0)

@@ -181,6 +181,7 @@ def joint_coherence(
     labels: Values,
     n_classes: int,
     *,
+    classes: Sequence[str] | None = None,
     resamples: int = 500,
     seed: int = 0,
 ) -> Joint:
@@ -191,11 +192,14 @@ def joint_coherence(
         judges: Modality -> its judge; modalities without one are not judged.
         labels: Classes of real rows, for their shares; -1 where unknown.
         n_classes: How many classes there are.
+        classes: Their names, for warnings; their numbers when None.
         resamples: Bootstrap resamples of the rows.
         seed: The resamples follow from it.
     """
     said = {name: judges[name].predict(x) for name, x in generated.items() if name in judges}
-    return joint_of_predictions(said, labels, n_classes, resamples=resamples, seed=seed)
+    return joint_of_predictions(
+        said, labels, n_classes, classes=classes, resamples=resamples, seed=seed
+    )
 
 
 def joint_of_predictions(
@@ -203,6 +207,7 @@ def joint_of_predictions(
     labels: Values,
     n_classes: int,
     *,
+    classes: Sequence[str] | None = None,
     resamples: int = 500,
     seed: int = 0,
 ) -> Joint:
@@ -215,13 +220,14 @@ def joint_of_predictions(
         raise ValueError(
             f"joint coherence is of two modalities or more; {len(said)} of them have a judge."
         )
-    classes = torch.stack([one.cpu() for one in said.values()])  # (M, n)
-    agree = ((classes == classes[0]).all(0) & (classes[0] >= 0)).double()
+    seen = torch.stack([one.cpu() for one in said.values()])  # (M, n)
+    agree = ((seen == seen[0]).all(0) & (seen[0] >= 0)).double()
     whole, replicates = bootstrap(
         lambda w: (w @ agree / w.sum(1))[:, None], len(agree), resamples=resamples, seed=seed
     )
     codes = torch.as_tensor(labels).cpu().long()
     reference = class_shares(codes, n_classes)
+    called = classes or [f"number {code}" for code in range(n_classes)]
     shares = {name: class_shares(one.cpu(), n_classes) for name, one in said.items()}
     return Joint(
         _estimate(torch.cat([whole, replicates[:, 0]])),
@@ -231,17 +237,17 @@ def joint_of_predictions(
         {name: total_variation(one, reference).item() for name, one in shares.items()},
         reference.tolist(),
         len(agree),
-        [w for name, one in shares.items() for w in _collapse(name, one, reference)],
+        [w for name, one in shares.items() for w in _collapse(name, one, reference, called)],
     )
 
 
-def _collapse(name: str, shares: Tensor, reference: Tensor) -> list[str]:
+def _collapse(name: str, shares: Tensor, reference: Tensor, classes: Sequence[str]) -> list[str]:
     """A sentence if one class took more than half of what the other classes have in real rows."""
     top = int(shares.argmax())
     if shares[top] <= (1 + reference[top]) / 2:
         return []
     return [
-        f"WARNING: {shares[top]:.0%} of the new {name} show one class (number {top}), which "
+        f"WARNING: {shares[top]:.0%} of the new {name} show one class, {classes[top]}, which "
         f"{reference[top]:.0%} of real rows have: they have collapsed to it, and agreement with "
         "it says little."
     ]

@@ -72,7 +72,7 @@ def evaluate_coherence(
         model, test, codes, known, names, own, resamples, seed, on_rows, notes
     )
     classes = next(iter(known.values())).classes
-    joint = _joint(model, known, codes, len(classes), samples or len(test), resamples, seed, notes)
+    joint = _joint(model, known, codes, classes, samples or len(test), resamples, seed, notes)
     accuracies = {name: judge.accuracy for name, judge in known.items()}
     return Coherence(conditional, joint, classes, accuracies, notes)
 
@@ -119,7 +119,7 @@ def _joint(
     model: LatentModel,
     judges: Mapping[str, Judge],
     codes: Tensor,
-    n_classes: int,
+    classes: Sequence[str],
     samples: int,
     resamples: int,
     seed: int,
@@ -133,5 +133,10 @@ def _joint(
         return None
     said = judge_generated(model, samples, judges, seed=derive_seed(seed, 3))
     return joint_of_predictions(
-        said, codes, n_classes, resamples=resamples, seed=derive_seed(seed, 4)
+        said,
+        codes,
+        len(classes),
+        classes=classes,
+        resamples=resamples,
+        seed=derive_seed(seed, 4),
     )
