@@ -135,6 +135,24 @@ class MeanColour:
         return x.float().expand(-1, 3, -1, -1).mean((2, 3)) + x.float().std((1, 2, 3))[:, None]
 
 
+@pytest.mark.parametrize("written", [False, True])
+def test_lists_are_no_classes(written: bool) -> None:
+    rows = frame()
+    lists = [[0.5, float(place)] for place in range(len(rows))]
+    rows["digit"] = [json.dumps(one) for one in lists] if written else lists
+    with pytest.raises(
+        ValueError, match=r"^frame: the label 'digit' holds lists \(\[0.5, 0.0\]\),"
+    ):
+        labels_of(pm.read(rows, schema()), "digit")
+
+
+def test_values_of_which_most_stand_once_are_no_classes() -> None:
+    once = np.arange(20) * 0.37
+    with pytest.raises(ValueError, match="has 20 different values in 20 training rows"):
+        classes_of(once.astype(object), "size")
+    assert len(classes_of(np.repeat(once, 2).astype(object), "size")) == 20
+
+
 def test_inception_is_asked_of_pictures_alone(monkeypatch, tmp_path) -> None:
     generator = np.random.default_rng(0)
     codes = np.arange(60) % 2

@@ -12,7 +12,9 @@ import numpy as np
 
 from polymodal.data.dataset import MultimodalData
 from polymodal.data.names import nearest
+from polymodal.data.tags import SETS
 from polymodal.data.tensors import Tensors
+from polymodal.data.written import parsed
 from polymodal.estimator.front import MultimodalModel
 from polymodal.evaluate.coherence_result import Coherence
 from polymodal.evaluate.fidelity import Fidelity, evaluate_fidelity
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from polymodal.estimator.front import DataLike
 
 MOST_CLASSES = 1000
+_FEW_CLASSES = 10
+"""So many are taken for classes even in so few rows that most of them stand there once."""
 
 
 def coherence(
@@ -136,7 +140,7 @@ def labels_of(data: MultimodalData, label: str) -> tuple[np.ndarray, str | None]
     """The raw labels ``(N,)``, None where missing, and the modality that holds them if any does.
 
     Raises:
-        ValueError: If the data have no such column or modality.
+        ValueError: If the data have no such column or modality, or a cell of it is a list.
     """
     home = None
     for name in data.schema.names:
@@ -162,6 +166,12 @@ def labels_of(data: MultimodalData, label: str) -> tuple[np.ndarray, str | None]
     import pandas as pd
 
     column = pd.Series(np.asarray(found, dtype=object))
+    listed = next((parsed(one) for one in column if isinstance(parsed(one), SETS)), None)
+    if listed is not None:
+        raise ValueError(
+            f"{data.origin}: the label {label!r} holds lists ({listed!s:.40}), where a class is "
+            "one value a row; name a column of classes."
+        )
     return column.where(column.notna(), None).to_numpy(dtype=object), home
 
 
@@ -169,7 +179,8 @@ def classes_of(labels: np.ndarray, label: str) -> tuple[str, ...]:
     """The classes that training rows have, in order: numbers by size, the rest as text.
 
     Raises:
-        ValueError: If there are fewer than two or more than ``MOST_CLASSES``.
+        ValueError: If there are fewer than two, more than ``MOST_CLASSES``, or so many that most
+            have one row only.
     """
     found = {_text(one): one for one in labels if one is not None}
     numbers = all(isinstance(one, int | float | np.number) for one in found.values())
@@ -178,6 +189,13 @@ def classes_of(labels: np.ndarray, label: str) -> tuple[str, ...]:
         raise ValueError(
             f"coherence: the label {label!r} has {len(ordered)} different values in the training "
             f"rows; classes are 2 to {MOST_CLASSES} of them."
+        )
+    n_rows = sum(one is not None for one in labels)
+    if len(ordered) > max(n_rows / 2, _FEW_CLASSES):
+        raise ValueError(
+            f"coherence: the label {label!r} has {len(ordered)} different values in {n_rows} "
+            "training rows, which are no classes: most have no second row; name a column whose "
+            "values come again."
         )
     return tuple(ordered)
 
