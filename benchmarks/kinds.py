@@ -37,7 +37,7 @@ LAGS = 12
 
 
 def fitted(data: MultimodalData, epochs: int, args: argparse.Namespace, **more: Any):
-    """A model with default settings."""
+    """A model with the default settings but those named; kinds_page.SETTINGS tells them."""
     started = time.process_time()
     model = pm.MultimodalModel(
         args.recipe, epochs=args.epochs or epochs, progress=False, seed=args.seed, **more
