@@ -67,6 +67,16 @@ def test_birds_come_with_their_captions(home: str, text: str, tmp_path: Path) ->
     DataCodec.fit(got.data).encode(got.data)
 
 
+def test_birds_stand_by_the_numbers_in_their_names(tmp_path: Path) -> None:
+    write_cub(tmp_path)
+    paint(tmp_path / "images" / CLASSES[2] / "c_2.jpg", 120)
+    text = tmp_path / "text" / CLASSES[2] / "c_2.txt"
+    text.write_text("\n".join(said("c_2", k) for k in range(10)), encoding="utf-8")
+    got = cub(tmp_path, size=8)
+    assert greys(got.data.values("image")) == [20, 40, 80, 120, 100]
+    assert list(got.data.values("caption"))[2:] == [said(s, 0) for s in ("c_1", "c_2", "c_10")]
+
+
 def test_birds_without_captions_and_captions_without_birds_are_named(tmp_path: Path) -> None:
     write_cub(tmp_path)
     short = tmp_path / "text" / CLASSES[2] / "c_1.txt"

@@ -11,6 +11,7 @@ import numpy as np
 from polymodal.data.names import Raw, nearest
 from polymodal.data.public.folders import (
     Source,
+    by_numbers,
     check_choice,
     checked_rows,
     lines_of,
@@ -77,7 +78,7 @@ def celeba(
         pictures = pictures / "img_align_celeba"
     names, marks = _attributes(SOURCE.find(folder, _lists("list_attr_celeba"), "list"))
     parts = _parts(SOURCE.find(folder, _lists("list_eval_partition"), "list"))
-    files = {path.name: path for path in sorted(pictures.glob("*.jpg"))}
+    files = {path.name: path for path in sorted(pictures.glob("*.jpg"), key=by_numbers)}
     for listed, what in ((marks, "row of attributes"), (parts, "row in the list of parts")):
         refuse_lone(files, {name: name for name in listed}, ("picture", what), "CelebA")
     wanted = None if split is None else PARTS[split]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from polymodal.data.public.folders import (
     Source,
+    by_numbers,
     check_choice,
     checked_rows,
     lines_of,
@@ -105,11 +107,13 @@ def cub(
     return assemble("CUB", arrays, specs, labels, classes)
 
 
-def _by_class(folder: Path, suffix: str) -> dict[tuple[str, str], Path]:
-    """(class, file without suffix) -> file, sorted."""
+def _by_class(
+    folder: Path, suffix: str, order: Callable[[Path], Any] | None = by_numbers
+) -> dict[tuple[str, str], Path]:
+    """(class, file without suffix) -> file, the classes and in them the files by their order."""
     found = {}
-    for inside in sorted(path for path in folder.iterdir() if path.is_dir()):
-        for path in sorted(inside.iterdir()):
+    for inside in sorted((path for path in folder.iterdir() if path.is_dir()), key=order):
+        for path in sorted(inside.iterdir(), key=order):
             if path.suffix.lower() == suffix:
                 found[inside.name, path.stem] = path
     return found
@@ -155,7 +159,8 @@ def _one_file_of_captions(
             "captions of two pictures by their number only."
         )
     homes = {part: SOURCE.find(root, [part], "folder of pictures") for part in ("train", "test")}
-    known = {part: _by_class(home, ".jpg") for part, home in homes.items()}
+    # The lines of captions go by the files' paths, whatever numbers are in these.
+    known = {part: _by_class(home, ".jpg", order=None) for part, home in homes.items()}
     classes = tuple(sorted({name for one in known.values() for name, _ in one}))
     said = lines_of(root / _TEXTS[split])
     pictures = known[split]

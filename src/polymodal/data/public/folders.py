@@ -89,6 +89,16 @@ def numbered(folder: Path, pattern: str) -> dict[tuple[int, ...], Path]:
     return dict(sorted(found.items()))
 
 
+def by_numbers(path: Path) -> tuple[list[int], str]:
+    """Key that sorts files by the numbers in their names, those with the same by the whole name.
+
+    Example:
+        >>> [one.name for one in sorted(map(Path, ["a_10", "a_2"]), key=by_numbers)]
+        ['a_2', 'a_10']
+    """
+    return [int(one) for one in re.findall(r"\d+", path.stem)], path.name
+
+
 def refuse_lone(one: Mapping, other: Mapping, names: tuple[str, str], where: str) -> None:
     """Refuse keys of one mapping that the other lacks; names the first file without its pair.
 
