@@ -301,7 +301,7 @@ def test_a_modality_that_no_test_row_has_is_named_and_left_out(data) -> None:
     present = {**test.present, "text": torch.zeros_like(test.present["text"])}
     result = run(replace(test, present=present), train, Oracle(test))
     assert "text" not in {row.modality for row in result.rows}
-    assert "no held-out row has both it and anything else" in result.verdict
+    assert "no row judged has both it and anything else" in result.verdict
 
 
 def test_one_modality_alone_has_cells_only(data) -> None:

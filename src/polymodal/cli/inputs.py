@@ -134,8 +134,8 @@ def test_and_train(
 ) -> tuple[MultimodalData, MultimodalData]:
     """The rows to judge on, and the rows to learn from of those who need some.
 
-    A loaded model has not kept its training rows. Without them, every other row of the data is
-    learned from and the rest is judged.
+    A loaded model has not kept its training rows. Without them, of the very data of its fit those
+    that were held out are judged; of others every other row is learned from and the rest judged.
 
     Arguments:
         model: The model.
@@ -145,16 +145,30 @@ def test_and_train(
 
     Raises:
         CommandError: If both are one file: what was learned from judges nothing.
+        ValueError: If the data are the rows that the model was trained on.
     """
+    from polymodal.evaluate.held_out import rows_of_fit
+
     if train is not None and _same_rows(data, train):
         raise CommandError(f"--train is DATA itself; {learners} from rows other than the judged.")
     rows = load_rows(data, model)
     if train is not None:
         return rows, load_rows(train, model)
+    trained = model._trained()
+    if trained is not None:
+        fitted = rows_of_fit(model._encode(rows), trained, model.held_out_)
+        if fitted is not None:
+            held_out, known = rows[~fitted.numpy()], rows[fitted.numpy()]
+            say(
+                f"No --train: {data} holds the rows of the fit; {learners} from those that the "
+                f"model was trained on, and only the {count(len(held_out), 'row')} that were held "
+                "out to stop by are judged."
+            )
+            return held_out, known
+    unsure = " That is fair only if the model did not train on them, which its file does not tell."
     say(
         f"No --train: {learners} from half of {data}, and the other half, "
-        f"{count((len(rows) + 1) // 2, 'row')}, is judged. That is fair only if the model did not "
-        "train on them, which its file does not tell."
+        f"{count((len(rows) + 1) // 2, 'row')}, is judged.{unsure if trained is None else ''}"
     )
     return rows[::2], rows[1::2]
 

@@ -403,25 +403,31 @@ class MultimodalModel(Learner):
             seed: What is hidden and all draws follow from it.
 
         Raises:
-            ValueError: If ``train`` is None and the model was loaded from a file, which holds no
-                training rows, or ``data`` are the rows that were trained on.
+            ValueError: If ``train`` is None and ``data`` are the rows that were trained on, or the
+                model was loaded from a file, which holds no training rows, and ``data`` are not
+                those of the fit.
         """
-        from polymodal.evaluate.held_out import unseen_rows
+        from polymodal.evaluate.held_out import choose_rows
         from polymodal.evaluate.skill import evaluate_skill
 
         test = self._encode(self._rows(data))
-        known = self._train_tensors if train is None else self._encode(self._rows(train))
+        named = None if train is None else self._encode(self._rows(train))
+        judged = choose_rows(test, named, self._trained(), self.held_out_)
+        known = self._train_tensors if judged.learned is None else judged.learned
         if known is None:
             raise ValueError(
                 "evaluate: a model file holds no training rows, and the baselines must learn from "
                 "some; pass train=, the rows that the model was fitted on."
             )
-        notes: Sequence[str] = ()
-        if train is None:
-            test, notes = unseen_rows(test, known, self.held_out_)
-        chosen = self._seed(seed)
         return evaluate_skill(
-            self.model_, self.codec_, test, known, draws=draws, seed=chosen, notes=notes
+            self.model_,
+            self.codec_,
+            judged.rows,
+            known,
+            draws=draws,
+            seed=self._seed(seed),
+            notes=judged.notes,
+            held_out=judged.held_out,
         )
 
     # -- files ----------------------------------------------------------------------------------

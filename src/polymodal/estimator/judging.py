@@ -18,7 +18,7 @@ from polymodal.data.written import parsed
 from polymodal.estimator.front import MultimodalModel
 from polymodal.evaluate.coherence_result import Coherence
 from polymodal.evaluate.fidelity import Fidelity, evaluate_fidelity
-from polymodal.evaluate.held_out import unseen_rows
+from polymodal.evaluate.held_out import row_hashes, rows_of_fit
 from polymodal.evaluate.inception import InceptionFeatures
 from polymodal.evaluate.judge import Judge
 from polymodal.evaluate.judged import evaluate_coherence
@@ -246,7 +246,7 @@ def _trained(
         )
     known = model._rows(train)
     source = model._encode(known)
-    unseen_rows(test, source, np.empty(0, dtype=np.int64))
+    rows_of_fit(test, row_hashes(source), np.empty(0, dtype=np.int64))
     labels, _ = labels_of(known, label)
     classes = classes_of(labels, label)
     return train_judges(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from polymodal.data.codec import DataCodec
 from polymodal.data.dataset import MultimodalData
@@ -121,8 +122,16 @@ class Learner(Habits):
         self.held_out_, self.n_rows_ = rows.held_out, len(rows.train)
         self.container_: Container = rows.container
         self._train_tensors: Tensors | None = rows.train
+        self._trained_hashes: Tensor | None = None
         self._defaults = rows.defaults
         return self
+
+    def _trained(self) -> Tensor | None:
+        """Hashes of the rows that the model was trained on; None where its file lacks them."""
+        from polymodal.evaluate.held_out import row_hashes
+
+        held = self._train_tensors
+        return self._trained_hashes if held is None else row_hashes(held)
 
     def _reporter(self) -> ProgressReporter | None:
         """What training tells of its course; children may listen for themselves."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from polymodal.estimator.front import MultimodalModel
 from polymodal.estimator.judging import check_any, classes_of, codes_of, labels_of
-from polymodal.evaluate.held_out import unseen_rows
+from polymodal.evaluate.held_out import row_hashes, rows_of_fit
 from polymodal.evaluate.probe import Probe, linear_probe
 from polymodal.tasks.factorised import USUAL_PRIVATE, USUAL_ROWS, Factorised, factorised
 
@@ -60,7 +60,7 @@ def probe(
     check_any(codes, classes)
     names = [name for name in model.codec_.names if with_label or name != home]
     sources = [model._encode(one).select(names) for one in (known, asked)]
-    unseen_rows(sources[1], sources[0], np.empty(0, dtype=np.int64))
+    rows_of_fit(sources[1], row_hashes(sources[0]), np.empty(0, dtype=np.int64))
     return linear_probe(
         model.model_,
         sources[0],

@@ -48,6 +48,10 @@ def write_model(model: MultimodalModel, path: Path) -> None:
         **prefixed("codec", codec_tensors),
         "held_out": torch.as_tensor(model.held_out_),
     }
+    trained = model._trained()
+    if trained is not None and len(trained) <= _MOST_HASHES:
+        # Sorted, so that they say nothing of the rows' order.
+        tensors["trained"] = trained.sort().values
     MODEL_FILE.write(path, facts, tensors)
 
 
@@ -81,6 +85,7 @@ def load(path: str | Path, device: str = "cpu") -> MultimodalModel:
         model.n_rows_ = _checked_rows(facts["n_rows"])
         model.container_ = checked_container(facts["container"])
         model.held_out_ = tensors["held_out"].numpy()
+        model._trained_hashes = _checked_hashes(tensors.get("trained"))
     except (
         KeyError,
         TypeError,
@@ -100,6 +105,13 @@ def _checked_rows(value: object) -> int:
     if not is_whole(value, 1):
         raise ValueError(f"n_rows must be a whole number of at least 1, got {value!r}")
     return int(value)  # pyright: ignore[reportArgumentType]
+
+
+def _checked_hashes(held: Tensor | None) -> Tensor | None:
+    """Hashes of training rows, int64 ``(N,)``; older files and those of many rows have none."""
+    if held is not None and (held.dtype != torch.int64 or held.ndim != 1):
+        raise ValueError(f"trained must be int64 (rows,), got {held.dtype} {tuple(held.shape)}")
+    return held
 
 
 def _check_sizes(
@@ -142,6 +154,8 @@ def _check_depth(hidden: Sequence[int], held: Sequence[Tensor]) -> None:
         raise ValueError(f"networks.hidden asks for {weights} weights, more than there are")
 
 
+_MOST_HASHES = 100_000
+"""Training rows whose hashes a file holds at most, 8 bytes each."""
 _FEW_LAYERS, _FEW_WEIGHTS = 100, 10**8
 _NO_SIZES = ("max_strata", "max_subsets", "max_dims")
 """Settings of recipes that bound what is there; nothing is made in their size."""

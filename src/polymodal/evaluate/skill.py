@@ -41,6 +41,7 @@ def evaluate_skill(
     seed: int = 0,
     cell_share: float = 0.2,
     notes: Sequence[str] = (),
+    held_out: bool = True,
     progress: Progress | None = None,
     imputer: Imputer = impute,
 ) -> Evaluation:
@@ -62,6 +63,7 @@ def evaluate_skill(
         seed: The hidden cells, the draws and the resamples follow from it.
         cell_share: Share of the known cells that is hidden.
         notes: What the reader should know of the rows, a sentence each.
+        held_out: Whether it is known that the model did not learn from the test rows.
         progress: Told of every question.
         imputer: What answers; has the signature of ``polymodal.tasks.impute``.
 
@@ -88,7 +90,7 @@ def evaluate_skill(
         progress(len(questions), len(questions), "done")
     calibration = _calibration(levels, inside)
     told = [*notes, *_notes(codec, questions, examiner.unknown)]
-    verdict = write_verdict(rows, calibration, level, len(test), told)
+    verdict = write_verdict(rows, calibration, level, len(test), told, held_out=held_out)
     return Evaluation(rows, verdict, calibration, level, [*told, *left_out], texts)
 
 
@@ -113,7 +115,7 @@ def _notes(codec: DataCodec, questions: list[Question], unknown: list[str]) -> l
     for name in codec.names:
         if name not in asked:
             notes.append(
-                f"{name} could not be judged, as no held-out row has both it and anything else."
+                f"{name} could not be judged, as no row judged has both it and anything else."
             )
         elif codec.kind(name) == "table" and len(codec.columns(name)) > MOST_COLUMNS:
             notes.append(

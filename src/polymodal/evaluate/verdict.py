@@ -38,6 +38,8 @@ def write_verdict(
     level: float,
     n_rows: int,
     notes: Sequence[str] = (),
+    *,
+    held_out: bool = True,
 ) -> str:
     """A paragraph for a reader who is no statistician.
 
@@ -45,17 +47,18 @@ def write_verdict(
         rows: The rows of skill; those of second measures are left out, as they repeat the first.
         calibration: (nominal level, observed coverage, cells).
         level: The level of which the intervals are spoken of.
-        n_rows: Rows of the held-out data.
+        n_rows: Rows of the data.
         notes: What could not be judged, a sentence each.
+        held_out: Whether it is known that the model did not learn from the rows.
     """
     rows = [row for row in rows if not repeats(row)]
     if not rows:
-        nothing = "Nothing could be judged: no held-out row has a known value to hide and anything"
+        nothing = "Nothing could be judged: no row has a known value to hide and anything"
         return " ".join([f"{nothing} else to predict it from.", *notes])
     labels = short_labels(rows)
-    noun = "row" if n_rows == 1 else "rows"
+    noun = f"{'held-out ' if held_out else ''}{'row' if n_rows == 1 else 'rows'}"
     said = [
-        f"On {n_rows} held-out {noun}, known values were hidden, asked of the model, and compared "
+        f"On {n_rows} {noun}, known values were hidden, asked of the model, and compared "
         "with three simple baselines that saw the same: the mean (or the most frequent answer), "
         "a linear model and 5 nearest neighbours."
     ]
