@@ -82,6 +82,11 @@ def as_cells(mask: Tensor, values: Tensor) -> Tensor:
     return mask.reshape(*mask.shape, *(1,) * (values.ndim - mask.ndim)).expand_as(values)
 
 
+def as_width(mask: Tensor, size: int) -> Tensor:
+    """A mask of rows ``(B,)``, or of cells ``(B, 1)`` or ``(B, size)``, as one ``(B, size)``."""
+    return (mask if mask.ndim == 2 else mask[:, None]).expand(-1, size)
+
+
 @dataclass(frozen=True)
 class Terms:
     """What an objective says of a batch: one value a row, the mean is taken once, in ``fit``.

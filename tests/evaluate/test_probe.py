@@ -88,6 +88,17 @@ def test_few_labels_are_said_and_sizes_are_checked() -> None:
         linear_probe(model, train, one[:3], train, one)
 
 
+def test_modalities_that_no_test_row_has_together_are_said() -> None:
+    model, train, z = linear(40, 0)
+    _, test, asked = linear(30, 1)
+    first = torch.arange(30) % 2 == 0
+    apart = Tensors(test.x, {"a": first, "b": ~first})
+    labels = [(one[:, 0] > 0).long() for one in (z, asked)]
+    probe = linear_probe(model, train, labels[0], apart, labels[1], resamples=5)
+    assert {row.given for row in probe.rows} == {("a",), ("b",)}
+    assert probe.notes == ["Given a + b too few rows have a label to probe."]
+
+
 def test_a_grid_of_content_and_style_is_judged_by_hand() -> None:
     classes = torch.tensor([[0, 1, 2, 0], [0, 1, 2, 1]])  # private parts down, shared along
     grid = classes.double().unsqueeze(-1)

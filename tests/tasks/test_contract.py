@@ -132,6 +132,14 @@ def test_the_same_seed_gives_the_same_answer(task) -> None:
 
 
 @recipe
+def test_no_rows_are_embedded_as_no_rows(recipe) -> None:
+    model = built_for(recipe, TASKS["embed"])
+    whole = rows()
+    none = embed(model, whole.rows(slice(0)))
+    assert none.shape == (0, *embed(model, whole).shape[1:])
+
+
+@recipe
 def test_observed_values_are_kept_bit_for_bit(recipe) -> None:
     given = rows()
     said = impute(built(recipe), given, draws=3, proposals=10)

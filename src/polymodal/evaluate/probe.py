@@ -150,16 +150,16 @@ def linear_probe(
     found: list[ProbeRow] = []
     notes: list[str] = []
     for given in wanted:
-        sets = []
-        for part, (source, codes) in enumerate(zip((train, test), known, strict=True)):
-            index = _with_all(source, given, codes)
-            if part == 0:
-                index = _some(index, rows, seed)
-            sets.append((embed(model, source.select(given).rows(index)).cpu(), codes[index]))
-        (z, y), (asked, truth) = sets
+        learned = _some(_with_all(train, given, known[0]), rows, seed)
+        judged = _with_all(test, given, known[1])
+        y, truth = known[0][learned], known[1][judged]
         if len(y.unique()) < 2 or not len(truth):
             notes.append(f"Given {' + '.join(given)} too few rows have a label to probe.")
             continue
+        z, asked = (
+            embed(model, source.select(given).rows(index)).cpu()
+            for source, index in ((train, learned), (test, judged))
+        )
         for block, private, columns in _blocks(model, given, z.shape[1]):
             right = _fit(z[:, columns], y, asked[:, columns]) == truth
             accuracy = _accuracy(right, resamples, derive_seed(seed, 2))

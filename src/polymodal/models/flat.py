@@ -34,6 +34,7 @@ from polymodal.likelihoods.location_scale import GaussianLikelihood, LaplaceLike
 from polymodal.likelihoods.mixed import MixedLikelihood
 from polymodal.likelihoods.ordinal import OrdinalLikelihood
 from polymodal.likelihoods.tokens import AutoregressiveTextLikelihood, TokenLikelihood
+from polymodal.typing import as_width
 
 LEAST = 0.01
 """No probability that a line predicts is taken to be less."""
@@ -66,7 +67,7 @@ class FlatCode(nn.Module, abc.ABC):
 
     def cells(self, mask: Tensor) -> Tensor:
         """What is there: bool ``(B,)`` or ``(B, values)`` -> ``(B, P)``."""
-        return mask.reshape(len(mask), -1).expand(len(mask), self.size)
+        return as_width(mask, self.size)
 
     def start_from(self, x: Tensor, mask: Tensor) -> None:
         """Learn what a decoder must know beside the line, from all training values."""
@@ -165,7 +166,7 @@ class Table(FlatCode):
         plain = sum(self.mixed.sizes[:3])
         owner = self.mixed.get_buffer("_there").nonzero()[:, 0] + plain
         order = torch.cat([torch.arange(plain, device=mask.device), owner])
-        mask = mask.reshape(len(mask), -1).expand(len(mask), len(columns))
+        mask = as_width(mask, len(columns))
         return mask[:, columns[order]]
 
     def decode(self, loc: Tensor, sd: Tensor) -> Observed:

@@ -132,7 +132,7 @@ class _Conditionals:
     def draw(self, states: Tensor, sweeps: int) -> Tensor:
         """States ``(M, d, K R)`` after some sweeps; chain k R + r has the evidence of row r."""
         ring = _Ring(states, states.square())
-        base = self.base.repeat(1, 1, states.shape[-1] // self.base.shape[-1])
+        base = self.base.repeat(1, 1, states.shape[-1] // max(self.base.shape[-1], 1))
         noise = torch.empty_like(states, memory_format=torch.contiguous_format)
         drawn = torch.empty_like(noise[0])
         for _ in range(sweeps):
@@ -173,7 +173,7 @@ class _Ring:
 
     def others(self, m: int) -> Tensor:
         """T of the M - 1 blocks after block m, ``((M - 1) 2 d, C)``."""
-        return self._told[m + 1 : m + self.n_blocks].view(-1, self._told.shape[-1])
+        return self._told[m + 1 : m + self.n_blocks].flatten(0, 1)
 
     def block(self, m: int) -> tuple[Tensor, Tensor]:
         """Where the first and second half of block m are written, ``(d, C)`` each."""

@@ -22,6 +22,7 @@ from polymodal.likelihoods import (
     TokenLikelihood,
 )
 from polymodal.models.visible import Visible
+from polymodal.typing import as_width
 
 _WORDS = END + 1  # ids below it are no words
 _SEEN_BEFORE = 1.0  # what the counts of lengths begin with
@@ -91,7 +92,7 @@ class NumberUnits(Visible):
 
     def cells(self, mask: Tensor) -> Tensor:
         """One unit a cell."""
-        return mask.reshape(len(mask), -1).expand(-1, self.size)
+        return as_width(mask, self.size)
 
     def number_scale(self) -> Tensor:
         """The likelihood's scale, as learned."""
@@ -125,7 +126,7 @@ class YesNoUnits(Visible):
 
     def cells(self, mask: Tensor) -> Tensor:
         """One unit a cell."""
-        return mask.reshape(len(mask), -1).expand(-1, self.size)
+        return as_width(mask, self.size)
 
     def parameters_of(self, field: Tensor) -> Tensor:
         """The field are the logits."""
@@ -155,12 +156,12 @@ class LineUnits(Visible):
 
     def values(self, x: Tensor) -> Tensor:
         """Logs of counts, codes of ordered categories."""
-        flat = x.reshape(len(x), -1).to(self.bias.dtype)
+        flat = x.reshape(len(x), self.size).to(self.bias.dtype)
         return flat if isinstance(self.likelihood, OrdinalLikelihood) else flat.log1p()
 
     def cells(self, mask: Tensor) -> Tensor:
         """One unit a cell."""
-        return mask.reshape(len(mask), -1).expand(-1, self.size)
+        return as_width(mask, self.size)
 
     def parameters_of(self, field: Tensor) -> Tensor:
         """The field through its lines."""
@@ -202,7 +203,7 @@ class TableUnits(Visible):
 
     def cells(self, mask: Tensor) -> Tensor:
         """A category's units are there with its cell."""
-        full = mask.reshape(len(mask), -1).expand(-1, len(self.likelihood.columns))
+        full = as_width(mask, len(self.likelihood.columns))
         return full[:, self.get_buffer("_order")][:, self.get_buffer("_owners")]
 
     def number_scale(self) -> Tensor:
@@ -213,7 +214,7 @@ class TableUnits(Visible):
         """Log-likelihood of counts and grades in nats, ``(B,)``."""
         if not isinstance(p, MixedObserved):
             raise TypeError(f"a table is written as MixedObserved, got {type(p).__name__}.")
-        full = mask.reshape(len(mask), -1).expand(-1, len(self.likelihood.columns))
+        full = as_width(mask, len(self.likelihood.columns))
         lined = self.get_buffer("_order")[self.numbers : self.sizes[0]]
         return p.cell_log_prob(x, full)[:, lined].sum(-1)
 
