@@ -131,15 +131,13 @@ def test_a_rough_answer_takes_fewer_steps() -> None:
         assert len(counted) == steps
 
 
-def test_each_stage_trains_its_own_part_and_dropout_rests_where_nothing_learns() -> None:
+def test_each_stage_trains_its_own_part() -> None:
     model = built().train()
     for stage, trained in ((0, "encoders"), (1, "network")):
         model.enter(stage)
         owners = {n.split(".")[0] for n, p in model.named_parameters() if p.requires_grad}
         assert trained in owners
         assert ("network" in owners) == (stage == 1)
-        assert model.network.training
-        assert model.encoders.training == (stage == 0)
 
 
 def test_moments_are_measured_in_the_first_stage_only() -> None:

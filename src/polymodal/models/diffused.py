@@ -21,7 +21,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Size, Tensor, nn
@@ -32,8 +32,9 @@ from polymodal.distributions.strata import Strata
 from polymodal.likelihoods.base import Likelihood
 from polymodal.likelihoods.discrete import BernoulliLikelihood
 from polymodal.likelihoods.location_scale import GaussianLikelihood, LaplaceLikelihood
-from polymodal.model import LatentModel, MultimodalVAE, Stage
+from polymodal.model import MultimodalVAE, Stage
 from polymodal.models.ddpm import DDPM
+from polymodal.models.stagewise import StagewiseModel
 from polymodal.networks.denoiser import denoiser_for
 from polymodal.typing import Batch, Present, Terms, as_cells
 
@@ -169,7 +170,7 @@ class _Decoder(nn.Module):
         return (value - self.shift) / self.scale
 
 
-class DiffusedVAE(LatentModel):
+class DiffusedVAE(StagewiseModel):
     """A VAE and diffusion decoders of its images and vectors; text and tables keep the VAE's.
 
     Arguments:
@@ -231,13 +232,10 @@ class DiffusedVAE(LatentModel):
         """Let the VAE's likelihood measure its scale; see the base class."""
         self.vae.calibrate(name, z, value, mask)
 
-    def enter(self, stage: int) -> None:
-        """The VAE learns in the first stage, the denoisers in the second."""
-        super().enter(stage)
-        for parameter in self.vae.parameters():
-            parameter.requires_grad_(stage == 0)
-        for parameter in self.decoders.parameters():
-            parameter.requires_grad_(stage != 0)
+    @property
+    def learned(self) -> Sequence[Sequence[nn.Module]]:
+        """The VAE in the first stage, the denoisers in the second."""
+        return [self.vae], [self.decoders]
 
     def decode(self, z: Tensor, names: Iterable[str]) -> dict[str, Observed]:
         """p(x_m | z) of each modality named: the VAE's density, drawn by diffusion."""

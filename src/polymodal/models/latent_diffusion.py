@@ -32,8 +32,9 @@ from torch import Tensor, nn
 from polymodal.distributions.implicit import Implicit
 from polymodal.distributions.observed import Observed
 from polymodal.likelihoods.base import Likelihood
-from polymodal.model import LatentModel, Modality, Stage, presence, row_log_prob
+from polymodal.model import Modality, Stage, presence, row_log_prob
 from polymodal.models.moments import RunningMoments
+from polymodal.models.stagewise import StagewiseModel
 from polymodal.networks.score import ScoreNetwork
 from polymodal.networks.weights import started
 from polymodal.posteriors.fused import encode_one
@@ -79,7 +80,7 @@ class DiffusionDraws(Implicit):
         return self.sample((MEAN_DRAWS,)).mean(0)
 
 
-class LatentDiffusion(LatentModel):
+class LatentDiffusion(StagewiseModel):
     """Autoencoders first, then a diffusion over all their codes.
 
     Arguments:
@@ -154,27 +155,15 @@ class LatentDiffusion(LatentModel):
         self._index = {name: i for i, name in enumerate(self.names)}
 
     @property
-    def _autoencoders(self) -> tuple[nn.ModuleList, ...]:
-        return self.encoders, self.heads, self.decoders, self.likelihoods
+    def learned(self) -> Sequence[Sequence[nn.Module]]:
+        """The autoencoders alone, then the diffusion alone."""
+        return [self.encoders, self.heads, self.decoders, self.likelihoods], [self.network]
 
     def enter(self, stage: int) -> None:
-        """Train the autoencoders alone, then the diffusion alone."""
-        first = stage == 0
-        if self.stage == 0 and not first:
+        """Begin a stage; the codes' moments are final when the autoencoders are."""
+        if self.stage == 0 and stage != 0:
             self.moments.settle()
         super().enter(stage)
-        for part in self._autoencoders:
-            part.requires_grad_(first)
-        self.network.requires_grad_(not first)
-        self.train(self.training)
-
-    def train(self, mode: bool = True) -> LatentDiffusion:
-        """As ever, but autoencoders that stand still drop nothing."""
-        super().train(mode)
-        if self.stage != 0:
-            for part in self._autoencoders:
-                part.eval()
-        return self
 
     def likelihood(self, name: str) -> Likelihood:
         """The likelihood of a modality."""

@@ -36,7 +36,8 @@ from torch.distributions import Distribution
 from polymodal.distributions.implicit import PartlyKnown
 from polymodal.distributions.observed import Observed
 from polymodal.likelihoods.base import Likelihood
-from polymodal.model import LatentModel, Modality, Stage, row_log_prob
+from polymodal.model import Modality, Stage, row_log_prob
+from polymodal.models.stagewise import StagewiseModel
 from polymodal.networks.mlp import MLPEncoder
 from polymodal.networks.weights import HIDDEN_GAIN
 from polymodal.posteriors.features import chosen_modality, encode_all, withhold
@@ -78,7 +79,7 @@ def _started(n: int, inputs: int, outputs: int, gain: float) -> Tensor:
     return (torch.rand(n, inputs, outputs) * 2 - 1) * gain * (3 / inputs) ** 0.5
 
 
-class StagedModel(LatentModel):
+class StagedModel(StagewiseModel):
     """Features of modalities, of pairs, of all: each learned with the earlier ones frozen.
 
     Arguments:
@@ -140,15 +141,12 @@ class StagedModel(LatentModel):
             (n + n * (n - 1) // 2) * feature_dim + n, (hidden, hidden), latent_dim
         )
         self.decoders = nn.ModuleList(m.decoder(latent_dim) for m in modalities)
-        self._learned: list[list[nn.Module]] = [[self.encoders, self.own, self.own_decoders]]
         self.stages = (Stage("modalities"), Stage("fusion", 2.0))
         self.pairs = None
         if n > 1:
             self.pairs = PairNetworks(n, feature_dim, hidden)
             self.pair_decoders = nn.ModuleList(m.decoder(feature_dim) for m in modalities)
-            self._learned.append([self.pairs, self.pair_decoders])
             self.stages = (Stage("modalities"), Stage("pairs"), Stage("fusion", 2.0))
-        self._learned.append([self.fusion, self.decoders])
 
     def likelihood(self, name: str) -> Likelihood:
         """The likelihood of a modality; it learns in every stage."""
@@ -163,13 +161,12 @@ class StagedModel(LatentModel):
         self.check_offers("generate")
         raise NotImplementedError
 
-    def enter(self, stage: int) -> None:
-        """Begin a stage: its parts learn, all others stand still."""
-        super().enter(stage)
-        learning = range(len(self._learned))[stage]
-        for i, parts in enumerate(self._learned):
-            for part in parts:
-                part.requires_grad_(i == learning)
+    @property
+    def learned(self) -> Sequence[Sequence[nn.Module]]:
+        """The networks of modalities, of pairs where there are any, of all together."""
+        own = [self.encoders, self.own, self.own_decoders]
+        pairs = [] if self.pairs is None else [[self.pairs, self.pair_decoders]]
+        return [own, *pairs, [self.fusion, self.decoders]]
 
     def posterior(  # pyright: ignore[reportIncompatibleVariableOverride]
         self, x: Batch, present: Present
