@@ -107,6 +107,10 @@ class LatentModel(nn.Module, abc.ABC):
     def loss(self, x: Batch, present: Present, step: int) -> Terms:
         """The training objective, one value a row in nats."""
 
+    def decode_density(self, z: Tensor, names: Iterable[str]) -> dict[str, Observed]:
+        """As ``decode``, but where a family draws its means: then those of the density alone."""
+        return self.decode(z, names)
+
     @property
     def device(self) -> torch.device:
         """Where the model is."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tests.helpers import NUMBERS, real_batch, real_modalities
 
 from polymodal.data.tensors import Tensors
 from polymodal.fusion import ProductOfExperts
 from polymodal.model import Lacking
 from polymodal.objectives import ELBO
+from polymodal.random import seeded
+from polymodal.recipes import RECIPES
 from polymodal.tasks.generate import embed
 from polymodal.tasks.traverse import factorisation_grid, traverse
 from polymodal.testing.linear import LinearGaussian
@@ -74,6 +77,22 @@ def test_drawn_private_parts_are_those_of_the_prior_and_of_a_seed() -> None:
     weight = truth.modalities["a"].weight[:, 2]  # the column of its own private number
     spread = one.std(0)[0] / weight.abs()
     assert torch.allclose(spread, torch.ones_like(spread), atol=0.15)
+
+
+def test_with_diffusion_decoders_only_what_is_walked_along_moves() -> None:
+    with seeded(0):
+        model = RECIPES["cmvae"].build(
+            real_modalities(), latent_dim=3, private_dim=2, diffusion=True
+        )
+    source = Tensors(*real_batch())
+    before = torch.get_rng_state()
+    walks = [traverse(model, source, 0, (1.0, -1.0, 1.0), [NUMBERS])[NUMBERS] for _ in range(2)]
+    grids = [factorisation_grid(model, source, NUMBERS, source) for _ in range(2)]
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(*walks)
+    assert torch.equal(*grids)
+    assert torch.equal(walks[0][0], walks[0][2])
+    assert not torch.equal(walks[0][0], walks[0][1])
 
 
 def test_errors_say_what_to_do() -> None:

@@ -245,6 +245,10 @@ class DiffusedVAE(StagewiseModel):
                 decoded[name] = DiffusedObserved(decoded[name], decoder.draw)  # pyright: ignore[reportArgumentType]
         return decoded
 
+    def decode_density(self, z: Tensor, names: Iterable[str]) -> dict[str, Observed]:
+        """p(x_m | z) of each modality named, the VAE's alone."""
+        return self.vae.decode(z, names)
+
     def loss(self, x: Batch, present: Present, step: int = 0) -> Terms:
         """The VAE's objective in nats, or the denoisers' squared errors in the second stage."""
         if self.stage == 0:

@@ -6,7 +6,8 @@ puts the shared part of one row together with the private part of another,
 .. math:: \hat x_{ij} = E[x_m \mid z_j, w_i]:
 
 down a column the private part varies and the content should stay; along a row the content varies
-and the style should stay. Everything is the mean of p(x_m | z): no noise, no resampling.
+and the style should stay. Everything is the mean of the density p(x_m | z): no noise, no
+resampling. Diffusion decoders take no part: what they draw would move too.
 
 References:
     Emanuele Palumbo, Imant Daunhawer, Julia Vogt. MMVAE+: Enhancing the Generative Quality of
@@ -66,7 +67,7 @@ def traverse(
     walked = z.repeat(len(steps), 1, 1)
     own = z[:, dimension] if relative else torch.zeros_like(z[:, dimension])
     walked[:, :, dimension] = steps[:, None] + own
-    return means_of(model, walked, names)
+    return means_of(model, walked, names, noise=False)
 
 
 @torch.no_grad()
@@ -112,24 +113,32 @@ def factorisation_grid(
             own = model.prior().sample(torch.Size((private,))).to(z.dtype)
     grid = own[:, None].repeat(1, len(z), 1)  # (W, R, D)
     grid[:, :, : layout.shared] = z[:, : layout.shared]
-    return means_of(model, grid, (name,))[name]
+    return means_of(model, grid, (name,), noise=False)[name]
 
 
 @torch.no_grad()
 def means_of(
-    model: LatentModel, z: Tensor, names: Sequence[str] | None = None
+    model: LatentModel, z: Tensor, names: Sequence[str] | None = None, *, noise: bool = True
 ) -> dict[str, Tensor]:
     """Means of p(x_m | z) (the likeliest category or words) of latents ``(..., D)``, in pieces.
+
+    Arguments:
+        model: The model.
+        z: The latents.
+        names: The modalities to decode; all when None.
+        noise: Whether a mean that the family draws, as diffusion decoders do, is drawn, from the
+            caller's random state; without, it is the density's.
 
     Returns:
         Name -> ``(..., *event)``.
     """
+    decode = model.decode if noise else model.decode_density
     names = tuple(names if names is not None else model.names)
     flat = z.reshape(-1, z.shape[-1])
     pieces: dict[str, list[Tensor]] = {name: [] for name in names}
     with asking(model, None):
         for rows in chunks(len(flat), 1, z.device):
-            for name, p in model.decode(flat[rows], names).items():
+            for name, p in decode(flat[rows], names).items():
                 likelihood = model.likelihood(name)
                 pieces[name].append(likelihood.point(p.statistics) if p.averages else p.mode)
     return {

@@ -208,7 +208,7 @@ def walk(
     walked = z[start].expand(*at.shape, -1).clone()
     for k, dimension in enumerate(found):
         walked[k, :, dimension] = at[k]
-    decoded = means_of(model, walked.to(embedded), names)
+    decoded = means_of(model, walked.to(embedded), names, noise=False)
     return Traversal(
         codec,
         start,
