@@ -164,3 +164,14 @@ def test_schedules_are_taken_wherever_a_weight_is() -> None:
             losses[1] - losses[0], losses[2] - losses[1], rtol=0.0, atol=rounding
         )
         assert bool((losses[2] > losses[0])[1:].any())
+
+
+@pytest.mark.parametrize("name", ["barycentre", "mmjsd", "mopoe"])
+def test_recipes_whose_strata_all_hold_a_modalitys_own_private_block_say_so(name: str) -> None:
+    x, present = real_batch()
+    with seeded(0):
+        model = RECIPES[name].build(real_modalities(), latent_dim=4, private_dim=2)
+    private = model.posterior(x, present).loc[..., 4:]
+    assert len(private) > 1
+    assert torch.equal(private, private[:1].expand_as(private))
+    assert any("with its own private block" in said for said in RECIPES[name].differs)

@@ -29,6 +29,9 @@ MAX_STRATA = 1023
         "The default is the mixture over subsets (MWB-VAE); subsets=False gives the one "
         "barycentre of what is present (WB-VAE).",
         "A modality that is absent removes the subsets that hold it, row by row.",
+        "With private_dim, a modality is decoded with its own private block in training, also "
+        "where z comes from a subset without it, so that its style can leak; at test that of an "
+        "absent modality is drawn from p(w).",
     ),
 )
 def barycentre(

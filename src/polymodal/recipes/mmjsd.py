@@ -32,6 +32,9 @@ from polymodal.recipes.registry import recipe
         "The released code's likelihood estimate reduces the wrong axis and mixes rows; here it "
         "does not.",
         "A modality that is absent leaves mixture and dynamic prior, row by row.",
+        "With private_dim, a modality is decoded with its own private block in training, also "
+        "where z comes from another modality, so that its style can leak; at test that of an "
+        "absent modality is drawn from p(w).",
         "beta and private_beta are 1 (the release: 2.5 and 2), because likelihoods here learn "
         "their scale.",
     ),

@@ -31,6 +31,9 @@ from polymodal.recipes.registry import recipe
         "As in the paper, questions are answered from the product of all that is given, not from "
         "the mixture over its subsets, which trains and is the proposal of likelihoods.",
         "A modality that is absent removes the subsets that hold it, row by row.",
+        "With private_dim, a modality is decoded with its own private block in training, also "
+        "where z comes from a subset without it, so that its style can leak; at test that of an "
+        "absent modality is drawn from p(w).",
     ),
 )
 def mopoe(
