@@ -29,6 +29,16 @@ def test_private_presence_follows_the_owner() -> None:
     assert LAYOUT.private_on(several).shape == (4, 2, 4)
 
 
+def test_a_dimension_is_told_of_by_its_owner_or_if_shared_by_anything() -> None:
+    on = torch.tensor([[True, False, False], [True, True, False], [False, True, False]])  # (M, B)
+    informed = LAYOUT.informed(on)
+    assert informed[:, :2].tolist() == [[True] * 2, [True] * 2, [False] * 2]
+    assert torch.equal(informed[:, 2:], LAYOUT.private_on(on))
+    assert LAYOUT.informed(on.unsqueeze(1).expand(3, 4, 3)).shape == (4, 3, 6)
+    none = LatentLayout(2, {"a": 0, "b": 0, "c": 0})
+    assert torch.equal(none.informed(on), informed[:, :2])
+
+
 def test_without_private_blocks_nothing_is_copied() -> None:
     z = torch.randn(3, 2)
     assert LatentLayout(2, {"a": 0, "b": 0}).select(z, "b") is z

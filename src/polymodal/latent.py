@@ -58,3 +58,8 @@ class LatentLayout(nn.Module):
     def private_on(self, on: Tensor) -> Tensor:
         """Presence of each private dimension's owner: ``(M, ..., B)`` -> ``(..., B, W)``."""
         return on[self.owner].movedim(0, -1)
+
+    def informed(self, on: Tensor) -> Tensor:
+        """Whether something present tells of a dimension: ``(M, ..., B)`` -> ``(..., B, D)``."""
+        some = on.any(0).unsqueeze(-1)
+        return torch.cat([some.expand(*some.shape[:-1], self.shared), self.private_on(on)], -1)

@@ -182,14 +182,20 @@ def test_beta_weighs_the_divergence_and_follows_a_schedule() -> None:
         torch.testing.assert_close(found, torch.full_like(found, weight))
 
 
-def test_free_bits_are_a_floor_a_dimension() -> None:
-    model = TRUTH.build(ProductOfExperts(), ELBO(free_bits=0.3))
-    plain = TRUTH.build(ProductOfExperts(), ELBO())
-    q = plain.posterior(X, PRESENT)
+def test_free_bits_are_a_floor_a_dimension_that_something_present_tells_of() -> None:
+    truth = LinearGaussian({"a": 3, "b": 4}, 2, private_dim=1)
+    x, present = truth.sample(ROWS), truth.present(ROWS)
+    model = truth.build(ProductOfExperts(), ELBO(free_bits=1.0))
+    q = model.posterior(x, present)
     each = 0.5 * (q.scale[0].square() + q.loc[0].square() - 1) - q.scale[0].log()
+    a, b = present.values()
+    assert not bool((a | b)[0])
+    told = torch.stack([a | b, a | b, a, b], -1)
+    assert bool((each[told] < 1).any())
     with seeded(0):
-        kl = model.loss(X, PRESENT, 0).parts["kl"]
-    torch.testing.assert_close(kl, each.clamp(min=0.3).sum(-1))
+        kl = model.loss(x, present, 0).parts["kl"]
+    torch.testing.assert_close(kl, torch.where(told, each.clamp(min=1.0), 0.0).sum(-1))
+    assert kl[0] == 0
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from polymodal.distributions.strata import Strata
-from polymodal.model import MultimodalVAE
+from polymodal.model import MultimodalVAE, presence
 from polymodal.objectives.pieces import (
     at_step,
     checked_weight,
@@ -40,7 +40,8 @@ class ELBO(nn.Module):
         samples: Draws a row (and a stratum) K.
         strata: ``"all"`` strata, weighted, or ``"one"`` drawn by its weight for each row.
         divergence: ``"mixture"`` or its upper bound ``"convex"``.
-        free_bits: A floor in nats a dimension of the closed-form KL; with ``"convex"`` only.
+        free_bits: A floor in nats of the closed-form KL, for each dimension that something present
+            tells of; with ``"convex"`` only.
 
     References:
         Free bits: Diederik Kingma et al. Improved Variational Inference with Inverse
@@ -88,15 +89,21 @@ class ELBO(nn.Module):
             weights = q.log_weights.new_full((1,), 1 / self.samples)
         log_p = model.log_likelihoods(z, x, present)
         expected = (weights * weighted_sum(model, log_p)).flatten(0, -2).sum(0)
-        kl = self._divergence(q, model, z, weights)
+        floor = None
+        if self.free_bits:
+            informed = model.layout.informed(presence(model, present))  # (B, D)
+            floor = self.free_bits * informed.to(z)
+        kl = self._divergence(q, model, z, weights, floor)
         parts = {**reconstruction_parts(log_p, weights), "kl": kl.detach()}
         return Terms(at_step(self.beta, step) * kl - expected, parts)
 
-    def _divergence(self, q: Strata, model: MultimodalVAE, z: Tensor, weights: Tensor) -> Tensor:
+    def _divergence(
+        self, q: Strata, model: MultimodalVAE, z: Tensor, weights: Tensor, floor: Tensor | None
+    ) -> Tensor:
         prior = model.prior()
         if q.n_strata == 1 or self.divergence == "convex":
             draws = z if self.strata == "all" else None
-            each = stratum_kl(q, prior, draws, self.free_bits)
+            each = stratum_kl(q, prior, draws, floor)
             return each[0] if q.n_strata == 1 else (q.log_weights.exp() * each).sum(0)
         gap = q.log_prob(z) - prior.log_prob(z)
         return (weights * gap).flatten(0, -2).sum(0)

@@ -82,7 +82,7 @@ def closed_form_kl(q: Strata, prior: Distribution) -> Tensor | None:
 
 
 def stratum_kl(
-    q: Strata, prior: Distribution, z: Tensor | None = None, free_bits: float = 0.0
+    q: Strata, prior: Distribution, z: Tensor | None = None, floor: Tensor | None = None
 ) -> Tensor:
     """KL(q_s || p) of every stratum in nats, ``(S, ..., B)``.
 
@@ -93,15 +93,15 @@ def stratum_kl(
         q: The posterior.
         prior: The prior over the same space.
         z: Stratified draws ``(K, S, ..., B, D)``; drawn here when needed and None.
-        free_bits: A floor in nats below which the KL of a dimension costs nothing more.
+        floor: Nats below which the KL of a dimension costs nothing more, ``(B, D)``.
 
     Raises:
-        ValueError: If ``free_bits`` is asked of a prior without closed form.
+        ValueError: If a floor is asked of a prior without closed form.
     """
     each = closed_form_kl(q, prior)
     if each is not None:
-        return (each.clamp(min=free_bits) if free_bits else each).sum(-1)
-    if free_bits:
+        return (each if floor is None else each.clamp(min=floor)).sum(-1)
+    if floor is not None:
         raise ValueError("free_bits needs a prior and a posterior of one family.")
     draws = q.stratified(1) if z is None else z
     return (q.components.log_prob(draws) - prior.log_prob(draws)).mean(0)
