@@ -120,6 +120,14 @@ class LatentModel(nn.Module, abc.ABC):
         """What questions are answered from: the posterior, unless a paper has another for that."""
         return self.posterior(x, present)
 
+    def proposal(self, x: Batch, present: Present) -> Distribution:
+        """What importance sampling draws from: any good guess at p(z | x)."""
+        return self.posterior(x, present)
+
+    def for_points(self, z: Tensor, present: Present) -> Tensor:
+        """Draws ``(K, B, D)`` of the answer's posterior as point estimates read them."""
+        return z
+
     def enter(self, stage: int) -> None:
         """Begin a stage of training, by its number; children freeze and free parts here."""
         self.stage = stage

@@ -10,7 +10,7 @@ from tests.helpers import real_batch, real_modalities
 from torch import Tensor
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 
-from polymodal.distributions.blocks import Blocks
+from polymodal.distributions.dependent import DependentBlocks
 from polymodal.distributions.diagonal import Diagonal
 from polymodal.models.ex_post import ExPostVAE
 from polymodal.priors import ExPostPrior
@@ -31,7 +31,7 @@ def truth() -> MixtureSameFamily:
 
 
 def measured(z: Tensor, components: int = 8, private_dim: int = 0) -> ExPostPrior:
-    prior = ExPostPrior(z.shape[1], private_dim, components)
+    prior = ExPostPrior(z.shape[1], 1, private_dim, components=components)
     prior.measure(z)
     return prior.eval()
 
@@ -43,7 +43,7 @@ def draws(n: int) -> Tensor:
 
 @pytest.mark.parametrize("private_dim", [0, 1])
 def test_it_obeys_the_laws(private_dim: int) -> None:
-    for prior in (ExPostPrior(2, private_dim), measured(draws(4000), private_dim=private_dim)):
+    for prior in (ExPostPrior(2, 1, private_dim), measured(draws(4000), private_dim=private_dim)):
         for _, law in check_prior(prior.eval(), 2 + private_dim):
             law()
 
@@ -99,7 +99,7 @@ def test_without_draws_it_stays_standard(z: Tensor) -> None:
 
 def test_it_is_saved_and_measured_anew() -> None:
     prior = measured(draws(500))
-    copy = ExPostPrior(2, 0, 8).eval()
+    copy = ExPostPrior(2, components=8).eval()
     copy.load_state_dict(prior.state_dict())
     z = draws(7)
     assert torch.equal(copy().log_prob(z), prior().log_prob(z))
@@ -130,4 +130,4 @@ def test_a_model_measures_it_on_rows_that_have_something() -> None:
     assert seen[0].shape == (2 * int(alive.sum()), 3)
     del model.prior.measure
     model.end_with([(x, present)], 1)
-    assert isinstance(model.prior(), Blocks)
+    assert isinstance(model.prior(), DependentBlocks)

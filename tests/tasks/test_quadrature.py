@@ -8,10 +8,13 @@ from tests.recipes.test_mmvaeplus import AsItIs
 from torch import Tensor, nn
 
 from polymodal.data.tensors import Tensors
+from polymodal.distributions.blocks import Blocks
 from polymodal.distributions.chain import Chain
+from polymodal.distributions.dependent import DependentBlocks
 from polymodal.distributions.strata import Strata
 from polymodal.likelihoods import GaussianLikelihood
-from polymodal.model import Modality, MultimodalVAE
+from polymodal.model import Modality, MultimodalVAE, presence
+from polymodal.models.ex_post import ExPostVAE
 from polymodal.posteriors.heads import ExpertHead
 from polymodal.posteriors.hierarchical import LevelExpert
 from polymodal.random import seeded
@@ -41,6 +44,9 @@ CASES = [
     ("cmvae", {"private_dim": 1, "clusters": 3}),
     ("cmvae", {"private_dim": 1, "clusters": 3, "family": "laplace", "learn_scales": True}),
     ("meme", {"pseudo_inputs": 3}),
+    ("polymodal", {"private_dim": 1, "components": 3, "exemplars": 12}),
+    ("polymodal", {"private_dim": 1, "components": 0, "exemplars": 12}),
+    ("polymodal", {"private_dim": 1, "components": 3, "exemplars": 0}),
 ]
 
 
@@ -62,7 +68,14 @@ def built(recipe: str, settings: dict) -> MultimodalVAE:
                 line.bias.chunk(2)[1].fill_(1.0 if isinstance(part, ExpertHead) else 3.0)
         for decoder in model.decoders:
             decoder.weight.mul_(0.7)
-    return model.double().eval()
+    model = model.double().eval()
+    if isinstance(model, ExPostVAE):
+        generator = torch.Generator().manual_seed(2)
+        x = {n: 2 * torch.randn(80, s, generator=generator).double() for n, s in SIZES.items()}
+        here = {name: torch.ones(80, dtype=torch.bool) for name in SIZES}
+        with seeded(0):
+            model.end_with([(x, here)], 1)
+    return model
 
 
 def rows() -> Tensors:
@@ -98,24 +111,34 @@ def given_shared(model: MultimodalVAE, some: Tensors) -> Tensor:
         log_p = model.log_likelihoods(
             z.expand(-1, -1, len(some), -1), some.x, some.present, (name,)
         )[name]  # (P, W, B)
-        log_prior = model.prior().log_prob(z[0, :, 0]).log_softmax(0)
-        total = total + torch.logsumexp(log_p + log_prior[:, None], 1)
+        log_prior = model.prior().log_prob(z[:, :, 0]).log_softmax(1)
+        total = total + torch.logsumexp(log_p + log_prior[..., None], 1)
     return total
+
+
+@torch.no_grad()
+def shared_prior(model: MultimodalVAE) -> Tensor:
+    """The logs of the prior's weights of the shared grid, ``(P,)``."""
+    shared, prior = points_of(model.layout.shared), model.prior()
+    if isinstance(prior, Blocks | DependentBlocks):
+        return prior.shared.log_prob(shared).log_softmax(0)
+    z = shared.new_zeros(len(shared), model.layout.dim)
+    z[:, : model.layout.shared] = shared
+    return prior.log_prob(z).log_softmax(0)
 
 
 @torch.no_grad()
 def evidence(model: MultimodalVAE, some: Tensors) -> Tensor:
     """log p(x), ``(B,)``."""
-    shared = points_of(model.layout.shared)
-    z = shared.new_zeros(len(shared), model.layout.dim)
-    z[:, : model.layout.shared] = shared
-    log_prior = model.prior().log_prob(z).log_softmax(0)
-    return torch.logsumexp(given_shared(model, some) + log_prior[:, None], 0)
+    return torch.logsumexp(given_shared(model, some) + shared_prior(model)[:, None], 0)
 
 
 @torch.no_grad()
 def predictive(model: MultimodalVAE, whole: Tensors, of: tuple, given: tuple) -> Tensor:
-    """The log of the mean of p(of | z) over q(z | given); private latents are the prior's."""
+    """The log of the mean of p(of | z) over q(z | given); private latents are the prior's.
+
+    Where nothing is given it is over the prior.
+    """
     part, layout = whole.select(given), model.layout
     q = model.posterior(part.x, part.present)
     shared = points_of(layout.shared)
@@ -124,6 +147,8 @@ def predictive(model: MultimodalVAE, whole: Tensors, of: tuple, given: tuple) ->
         end = layout.shared
         q = Strata(q.loc[..., :end], q.scale[..., :end], q.log_weights, q.family)
     log_q = q.log_prob(shared[:, None].expand(-1, len(whole), -1)).log_softmax(0)
+    nothing = ~presence(model, part.present).any(0)
+    log_q = torch.where(nothing, shared_prior(model)[:, None], log_q)
     return torch.logsumexp(given_shared(model, whole.select(of)) + log_q, 0)
 
 

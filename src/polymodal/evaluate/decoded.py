@@ -17,6 +17,7 @@ from polymodal.evaluate.coherence import Judging, Subset
 from polymodal.model import LatentModel
 from polymodal.tasks.answer import chunks
 from polymodal.tasks.asking import asking
+from polymodal.tasks.given_nothing import prior_where_nothing
 from polymodal.tasks.traverse import means_of
 from polymodal.typing import Batch, Present
 
@@ -141,7 +142,7 @@ def _latents(
 ) -> dict[str, Tensor]:
     """What each modality is decoded from: one draw, or the mean for a supervised head."""
     q = model.answer_posterior(x, present)
-    z = q.sample(torch.Size((1,)))[0]
+    z = prior_where_nothing(model, q.sample(torch.Size((1,))), present)[0]
     latents = dict.fromkeys(names, z)
     for name in model.at_mean.intersection(names):
         others = {other: mask for other, mask in present.items() if other != name}

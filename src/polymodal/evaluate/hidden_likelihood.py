@@ -16,8 +16,9 @@ from polymodal.evaluate.questions import Question
 from polymodal.model import Lacking, LatentModel
 from polymodal.tasks.answer import chunks
 from polymodal.tasks.asking import asking
+from polymodal.tasks.given_nothing import prior_where_nothing
 from polymodal.tasks.importance import log_given_z, log_means
-from polymodal.typing import Present, rows_present
+from polymodal.typing import Batch, Present, rows_present
 
 
 @torch.no_grad()
@@ -49,8 +50,10 @@ def hidden_log_likelihood(
             hidden = {name: mask[rows] for name, mask in asked.items()}
             q = model.answer_posterior(x, present)
 
-            def terms(z: Tensor, x: Present = x, hidden: Present = hidden) -> list[Tensor]:
-                return [log_given_z(model, z, x, hidden)]
+            def terms(
+                z: Tensor, x: Batch = x, shown: Present = present, hidden: Present = hidden
+            ) -> list[Tensor]:
+                return [log_given_z(model, prior_where_nothing(model, z, shown), x, hidden)]
 
             try:
                 found.append(log_means(q, samples, terms)[0].value)

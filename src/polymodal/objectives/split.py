@@ -18,9 +18,9 @@ with :math:`w_m \sim N(0, I)`. The divergence of what was told is from :math:`N(
 with learned scales: in training these are MMVAE+'s two private priors in other units (there that
 of the told is standard and the draws for the untold are scaled). On five pictures of one digit
 :math:`\sigma` ends between 2 and 8: the decoders tell draws that stand in from what was told, and
-look to z. Afterwards the model's private prior is the one that stands in, N(0, I): translations,
-new rows and likelihoods have it alike. (MMVAE+ generates from the prior of the told; on the same
-pictures that makes .08 of all new rows agree in class, this .60.)
+look to z. Which private prior a trained model has is not said here: with N(0, I) pictures agree in
+class and all look alike, with that of the told (as MMVAE+ generates) they look real and agree no
+more, and with :math:`p(w_m \mid z)` by neighbours (``priors/exemplars.py``) they do both.
 
 **Agreement.** What modalities share is what one part of a row tells of the other. Draws of z given
 the two parts therefore have to find each other among the rows of the batch: :math:`\mathcal N` is

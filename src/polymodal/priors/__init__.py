@@ -3,6 +3,7 @@
 from polymodal.priors.auxiliary import AuxiliaryPrior as AuxiliaryPrior
 from polymodal.priors.blocks import BlockPrior as BlockPrior
 from polymodal.priors.ex_post import ExPostPrior as ExPostPrior
+from polymodal.priors.exemplars import Exemplars as Exemplars
 from polymodal.priors.mixture import MixturePrior as MixturePrior
 from polymodal.priors.pruning import Pruning as Pruning
 from polymodal.priors.pruning import prune_clusters as prune_clusters

@@ -14,6 +14,9 @@ likelihoods, and imputations that weigh or refine their draws, know the new prio
 How many components, and whether they have covariances, is chosen by the density of draws that the
 fit did not see. A mixture must beat N(0, I) there by two standard errors; else that stays.
 
+Private blocks are drawn given the shared one, :math:`p(z, w) = \hat p(z) \prod_m p(w_m \mid z)`,
+from what encoders said of rows that lie near (``exemplars.py``).
+
 References:
     Partha Ghosh, Mehdi Sajjadi, Antonio Vergari, Michael Black, Bernhard Schoelkopf. From
     Variational to Deterministic Autoencoders. ICLR 2020. https://arxiv.org/abs/1903.12436,
@@ -32,7 +35,10 @@ from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution, MixtureSameFamily, MultivariateNormal
 
 from polymodal.distributions.blocks import Blocks
+from polymodal.distributions.dependent import DependentBlocks
 from polymodal.distributions.diagonal import Diagonal
+from polymodal.distributions.neighbours import Neighbours
+from polymodal.priors.exemplars import Exemplars
 
 MOST_DRAWS = 20_000
 """Draws that a fit looks at; more tell nothing new of so few components."""
@@ -42,24 +48,41 @@ _RIDGE = 1e-4
 
 
 class ExPostPrior(nn.Module):
-    """N(0, I) in training; once measured, in evaluation, a mixture over the shared block.
-
-    Private blocks stay standard.
+    """N(0, I) in training; once measured, in evaluation, what the aggregate posterior looks like.
 
     Arguments:
         shared: The size L of the shared block.
-        private_dim: The size W of all private blocks together.
-        components: The largest number of components C; with none the prior stays standard.
+        n_modalities: The number of private blocks M, 0 for none.
+        private_dim: The size V of each.
+        components: The largest number of components C; with none the shared block stays standard.
+        exemplars: The largest number of rows that private blocks are drawn from; with none they
+            stay standard.
     """
 
-    def __init__(self, shared: int, private_dim: int = 0, components: int = 20) -> None:
+    def __init__(
+        self,
+        shared: int,
+        n_modalities: int = 0,
+        private_dim: int = 0,
+        *,
+        components: int = 20,
+        exemplars: int = 500,
+    ) -> None:
         super().__init__()
-        if shared < 1 or private_dim < 0 or components < 0:
+        sizes = {"n_modalities": n_modalities, "private_dim": private_dim}
+        sizes |= {"components": components, "exemplars": exemplars}
+        if shared < 1 or min(sizes.values()) < 0:
             raise ValueError(
-                "ExPostPrior: shared must be at least 1, components and private_dim at least 0, "
-                f"got {shared}, {components} and {private_dim}."
+                "ExPostPrior: shared must be at least 1 and all else at least 0, got "
+                f"shared={shared}, {', '.join(f'{k}={v}' for k, v in sizes.items())}."
             )
-        self.shared_dim, self.private_dim = shared, private_dim
+        self.shared_dim = shared
+        self.private_dim = n_modalities * private_dim
+        self.exemplars = (
+            Exemplars(shared, n_modalities, private_dim, exemplars)
+            if exemplars and self.private_dim
+            else None
+        )
         self.measured: Tensor
         self.weights: Tensor
         self.loc: Tensor
@@ -70,20 +93,38 @@ class ExPostPrior(nn.Module):
         self.register_buffer("tril", torch.eye(shared).repeat(components, 1, 1))
 
     def forward(self) -> Distribution:
-        """p(z, w), event shape ``(L + W,)``."""
-        if self.training or not bool(self.measured):
-            zeros = self.loc.new_zeros(self.shared_dim + self.private_dim)
-            return Diagonal(zeros, torch.ones_like(zeros), is_standard=True)
+        """p(z, w), event shape ``(L + M V,)``."""
+        private = self.private()
+        if self.training or not (bool(self.measured) or private):
+            return self._standard(self.shared_dim + self.private_dim)
+        shared = self._mixture() if bool(self.measured) else self._standard(self.shared_dim)
+        if private:
+            return DependentBlocks(shared, private)
+        return Blocks(shared, self._standard(self.private_dim)) if self.private_dim else shared
+
+    def private(self) -> Neighbours | None:
+        """p(w | z) once it is measured, in evaluation; None where it is N(0, I)."""
+        if self.training or self.exemplars is None or not bool(self.exemplars.count.any()):
+            return None
+        return self.exemplars()
+
+    def forget(self) -> None:
+        """Training begins: what was measured is true no longer."""
+        self.measured.fill_(False)
+        if self.exemplars is not None:
+            self.exemplars.forget()
+
+    def _standard(self, size: int) -> Diagonal:
+        zeros = self.loc.new_zeros(size)
+        return Diagonal(zeros, torch.ones_like(zeros), is_standard=True)
+
+    def _mixture(self) -> Distribution:
         used = self.weights > 0
-        shared = MixtureSameFamily(
+        return MixtureSameFamily(
             Categorical(probs=self.weights[used], validate_args=False),
             MultivariateNormal(self.loc[used], scale_tril=self.tril[used], validate_args=False),
             validate_args=False,
         )
-        if not self.private_dim:
-            return shared
-        zeros = self.loc.new_zeros(self.private_dim)
-        return Blocks(shared, Diagonal(zeros, torch.ones_like(zeros), is_standard=True))
 
     @torch.no_grad()
     def measure(self, z: Tensor, seed: int = 0) -> None:

@@ -14,6 +14,7 @@ from polymodal.distributions.tokens import TextObserved
 from polymodal.likelihoods.base import Likelihood
 from polymodal.likelihoods.tokens import TokenLikelihood
 from polymodal.model import LatentModel
+from polymodal.tasks.given_nothing import prior_where_nothing
 from polymodal.tasks.hmc import refine as refined_draws
 from polymodal.tasks.latent_draws import posterior_draws
 from polymodal.typing import Batch, Present
@@ -70,6 +71,7 @@ def answer(
         z, ess = posterior_draws(model, x, present, n_points, n_proposals, least)
     else:
         z = model.answer_posterior(x, present).sample((n_points,))
+        z = prior_where_nothing(model, z, present)
         ess = z.new_ones(z.shape[1])
     acceptance = None
     if refine:
@@ -79,18 +81,20 @@ def answer(
     for name in names:
         likelihood = model.likelihood(name)
         at = mean_given_others(model, x, present, name, draws) if name in model.at_mean else z
-        p = model.decode(at, (name,))[name]
+        typical = model.for_points(at, present)
+        p = model.decode(typical, (name,))[name]
         if p.averages:
             statistics[name] = p.statistics.mean(0)
             point[name] = averaged_point(likelihood, statistics[name], text)
             if draws:
-                some = p if draws == len(at) else model.decode(at[:draws], (name,))[name]
+                same = typical is at and draws == len(at)
+                some = p if same else model.decode(at[:draws], (name,))[name]
                 drawn[name] = value_drawn(some, text)
             continue
         # Text has no mean: the likeliest words at one z that stands for the row.
-        centre = at.mean(0, keepdim=True)
-        nearest = (at - centre).square().sum(-1).argmin(0)  # (B,)
-        middle = at[nearest, torch.arange(at.shape[1], device=at.device)]
+        centre = typical.mean(0, keepdim=True)
+        nearest = (typical - centre).square().sum(-1).argmin(0)  # (B,)
+        middle = typical[nearest, torch.arange(at.shape[1], device=at.device)]
         point[name] = value_at(model.decode(middle, (name,))[name], text)
         if draws:
             drawn[name] = value_drawn(model.decode(at[:draws], (name,))[name], text)

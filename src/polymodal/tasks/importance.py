@@ -27,6 +27,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from polymodal.distributions.blocks import Blocks
+from polymodal.distributions.dependent import PartlyTold
 from polymodal.distributions.diagonal import Diagonal
 from polymodal.distributions.strata import Strata
 from polymodal.latent import LatentLayout
@@ -59,7 +60,7 @@ def posterior_of(
     if not some:
         name = next(iter(present))
         some = {name: torch.zeros_like(present[name])}
-    verb = model.answer_posterior if answers else model.posterior
+    verb = model.answer_posterior if answers else model.proposal
     return verb({name: x[name] for name in some}, some)
 
 
@@ -68,6 +69,9 @@ def proposal_for(model: LatentModel, q: Distribution, of: Sequence[str]) -> Dist
 
     It has the prior in the place of the private blocks that ``of`` does not read.
     """
+    if isinstance(q, PartlyTold):
+        unread = [name not in of for name in model.names]
+        return q.forget(torch.tensor(unread, device=q.told.device))
     layout = getattr(model, "layout", None)
     if not isinstance(layout, LatentLayout) or not isinstance(q, Strata):
         return q

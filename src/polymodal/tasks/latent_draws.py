@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from polymodal.model import LatentModel
+from polymodal.tasks.given_nothing import prior_where_nothing
 from polymodal.typing import Batch, Present
 
 _BISECTIONS = 20
@@ -96,7 +97,7 @@ def posterior_draws(
     """
     q = model.answer_posterior(x, present)
     if "score" in model.lacks:
-        z = q.sample(torch.Size((draws,)))
+        z = prior_where_nothing(model, q.sample(torch.Size((draws,))), present)
         return z, z.new_ones(z.shape[1])
     z = q.sample(torch.Size((proposals,)))  # (K, B, D)
     log_p = torch.stack(list(model.log_likelihoods(z, x, present).values())).sum(0)

@@ -44,6 +44,7 @@ from polymodal.data.tensors import Tensors
 from polymodal.model import Lacking, LatentModel
 from polymodal.tasks.answer import chunks
 from polymodal.tasks.asking import asking
+from polymodal.tasks.given_nothing import prior_where_nothing
 from polymodal.tasks.importance import (
     LogMean,
     log_given_z,
@@ -230,8 +231,13 @@ class _Ask:
         """log ME p(x_of | z), draws from q(z | x_given)."""
         q = posterior_of(self.model, self.x, self.present, given, answers=True)
         x, present = self.part(of)
-        (found,) = log_means(q, self.samples, lambda z: [log_given_z(self.model, z, x, present)])
-        return found
+        _, shown = self.part(given)
+
+        def terms(z: Tensor) -> list[Tensor]:
+            z = prior_where_nothing(self.model, z, shown)
+            return [log_given_z(self.model, z, x, present)]
+
+        return log_means(q, self.samples, terms)[0]
 
     def from_one_set(self, of: Names, given: Names) -> list[LogMean]:
         """log p(x_of, x_given) and log p(x_given), both by the same draws of q(z | x_given)."""

@@ -1,0 +1,102 @@
+r"""Latent vectors whose private blocks depend on the shared one: a prior and a posterior.
+
+.. math:: p(z, w) = p(z) \prod_m p(w_m \mid z), \qquad
+          q(z, w \mid x_S) = q(z \mid x_S) \prod_{m \in S} q(w_m \mid x_m)
+          \prod_{m \notin S} p(w_m \mid z)
+
+What is decoded for a modality of which nothing was told so has the manner of a real row, and of
+one that goes with the shared latent.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution, constraints
+
+from polymodal.distributions.neighbours import Neighbours
+from polymodal.distributions.strata import Strata
+
+
+class DependentBlocks(Distribution):
+    """p(z, w): private blocks are drawn given the shared one.
+
+    Arguments:
+        shared: Over the shared block, batch shape ``()``, event shape ``(L,)``.
+        private: Over the private blocks given it.
+    """
+
+    arg_constraints: ClassVar[dict] = {}  # pyright: ignore[reportIncompatibleMethodOverride]
+    support = constraints.real_vector  # pyright: ignore[reportAssignmentType]
+
+    def __init__(self, shared: Distribution, private: Neighbours) -> None:
+        self.shared, self.private = shared, private
+        self.shared_dim = shared.event_shape[0]
+        dim = self.shared_dim + private.centre.numel()
+        super().__init__(torch.Size(), torch.Size((dim,)), validate_args=False)
+
+    def sample(self, sample_shape: torch.Size | tuple[int, ...] = ()) -> Tensor:
+        """Draw without gradient, ``(*sample_shape, D)``."""
+        z = self.shared.sample(torch.Size(sample_shape))
+        return torch.cat([z, self.private.sample(z)], -1)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Log density of ``value (..., D)`` in nats, ``(...)``."""
+        z, w = value[..., : self.shared_dim], value[..., self.shared_dim :]
+        return self.shared.log_prob(z) + self.private.log_prob(w, z).sum(-1)
+
+
+class PartlyTold(Distribution):
+    """q(z, w | x_S): of what nothing was told, private blocks are drawn given the shared one.
+
+    Arguments:
+        q: The posterior of normal components in which such blocks are N(0, I), batch ``(B,)``.
+        told: Which modalities were told, bool ``(B, M)``.
+        private: Over the private blocks given the shared one.
+    """
+
+    arg_constraints: ClassVar[dict] = {}  # pyright: ignore[reportIncompatibleMethodOverride]
+    support = constraints.real_vector  # pyright: ignore[reportAssignmentType]
+
+    def __init__(self, q: Strata, told: Tensor, private: Neighbours) -> None:
+        self.q, self.told, self.private = q, told, private
+        self.shared_dim = q.event_shape[0] - private.centre.numel()
+        super().__init__(q.batch_shape, q.event_shape, validate_args=False)
+
+    @property
+    def mean(self) -> Tensor:
+        """The mean of what was told, ``(B, D)``; blocks of which nothing was told are 0."""
+        return self.q.mean
+
+    def sample(self, sample_shape: torch.Size | tuple[int, ...] = ()) -> Tensor:
+        """Draw without gradient, ``(*sample_shape, B, D)``."""
+        drawn = self.q.sample(torch.Size(sample_shape))
+        z, w = drawn[..., : self.shared_dim], drawn[..., self.shared_dim :]
+        return torch.cat([z, torch.where(self._told_numbers(), w, self.private.sample(z))], -1)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Log density of ``value (..., B, D)`` in nats, ``(..., B)``."""
+        z, w = value[..., : self.shared_dim], value[..., self.shared_dim :]
+        # In q such a block is standard in every stratum: a factor that can be taken out again.
+        still = torch.where(self._told_numbers(), w, 0.0)
+        log_q = self.q.log_prob(torch.cat([z, still], -1))
+        given_z = torch.where(self.told, 0.0, self.private.log_prob(w, z)).sum(-1)
+        standing = (~self._told_numbers()).sum(-1)
+        return log_q + standing * 0.5 * math.log(2 * math.pi) + given_z
+
+    def forget(self, names: Tensor) -> PartlyTold:
+        """The same as if nothing had been told of some modalities, bool ``(M,)``."""
+        left = PartlyTold(self.q, self.told & ~names, self.private)
+        shared = self.told.new_ones(len(self.told), self.shared_dim)
+        keep = torch.cat([shared, left._told_numbers()], -1)
+        loc = torch.where(keep, self.q.loc, torch.zeros_like(self.q.loc))
+        scale = torch.where(keep, self.q.scale, torch.ones_like(self.q.scale))
+        left.q = Strata(loc, scale, self.q.log_weights, self.q.family)
+        return left
+
+    def _told_numbers(self) -> Tensor:
+        """Which private numbers were told, bool ``(B, W)``."""
+        return self.told.repeat_interleave(self.private.centre.shape[-1], -1)
