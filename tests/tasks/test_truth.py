@@ -8,6 +8,7 @@ from tests.tasks.exact import correlated, rows_of, wrong_model
 
 from polymodal.data.tensors import Tensors
 from polymodal.fusion import MixtureOfExperts, MixtureOfProducts, ProductOfExperts
+from polymodal.model import presence
 from polymodal.objectives import ELBO
 from polymodal.tasks import answer as answering
 from polymodal.tasks import embed, generate, impute, log_likelihood, reconstruct, translate
@@ -179,13 +180,19 @@ def test_translation_is_the_exact_conditional_and_reads_only_what_is_given() -> 
 
 
 def test_without_proposals_draws_are_those_of_the_models_own_posterior() -> None:
-    """As translation wants them: right or wrong, the amortised posterior as it is."""
+    """As translation wants them: right or wrong, the amortised posterior as it is.
+
+    A row that shows nothing has the prior.
+    """
     linear = correlated()
     model, rows = wrong_model(linear, 1.0, 1.5), rows_of(linear, 3, copies=40, cells=False)
     q = model.posterior(rows.x, rows.present)
     m = linear.modalities["c"]
-    mean = (q.mean @ m.weight.T + m.offset)[::40]
-    cov = m.weight @ torch.diag_embed(q.variance[::40]) @ m.weight.T
+    nothing = ~presence(model, rows.present).any(0).unsqueeze(1)
+    assert bool(nothing.any())
+    z_mean, z_variance = torch.where(nothing, 0.0, q.mean), torch.where(nothing, 1.0, q.variance)
+    mean = (z_mean @ m.weight.T + m.offset)[::40]
+    cov = m.weight @ torch.diag_embed(z_variance[::40]) @ m.weight.T
     sd = (cov.diagonal(dim1=1, dim2=2) + m.noise**2).sqrt()
     said = impute(model, rows, draws=200, proposals=0, names=["c"], keep=False)
     got = said.draws["c"].reshape(200, 3, 40, 2).transpose(0, 1).reshape(3, -1, 2)
