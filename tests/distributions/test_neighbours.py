@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
-from polymodal.distributions.neighbours import BROAD, NEIGHBOURS, Neighbours
+from polymodal.distributions.neighbours import BROAD, NEIGHBOURS, VARIETY, Neighbours
 from polymodal.random import seeded
 
 N_ROWS, SHARED = 12, 2
@@ -40,9 +40,11 @@ def written_out(known: Neighbours, w: Tensor, z: Tensor) -> Tensor:
             continue
         far = (known.anchors[m, :count] - z).square().sum(1)
         near = far.argsort()[:NEIGHBOURS]
+        mean = known.loc[m, near].mean(0)
+        at = mean + VARIETY * (known.loc[m, near] - mean)
         pieces = MixtureSameFamily(
             Categorical(torch.ones(len(near)).double()),
-            Independent(Normal(known.loc[m, near], known.scale[m, near]), 1),
+            Independent(Normal(at, known.scale[m, near]), 1),
         )
         told = pieces.log_prob(own).exp()
         found.append(((1 - BROAD) * told + BROAD * broad.exp()).log())
@@ -88,7 +90,7 @@ def test_draws_follow_the_density() -> None:
 def test_a_row_far_from_all_others_is_not_drawn_from() -> None:
     known = neighbours(counts=(N_ROWS,))
     known.anchors[0, 7] = 1e3
-    known.loc[0, 7] = 1e3
+    known.loc[0, 7] = 1e4
     with seeded(4):
         w = known.sample(torch.randn(5000, SHARED).double())
     assert float(w.max()) < 100

@@ -1,12 +1,15 @@
 r"""Private latents given the shared one, from what was seen: a density by nearest neighbours.
 
 .. math:: p(w_m \mid z) = (1 - \epsilon)\, \frac1k \sum_{n \in \mathcal N_m(z)}
-          N(w_m \mid \mu_{nm}, \sigma_{nm}^2) + \epsilon\, N(w_m \mid \bar\mu_m, \Sigma_m)
+          N\big(w_m \mid \bar\mu_m(z) + \tau (\mu_{nm} - \bar\mu_m(z)),\, \sigma_{nm}^2\big)
+          + \epsilon\, N(w_m \mid \bar\mu_m, \Sigma_m)
 
 :math:`\mathcal N_m(z)` are the k of the remembered rows whose shared latent is nearest to z, and
-:math:`N(\mu_{nm}, \sigma_{nm}^2)` is what the encoder of modality m said of row n. In many
-dimensions such narrow pieces leave nearly all of the space without density, so a small share
-:math:`\epsilon` is a normal with the moments of all that was remembered.
+:math:`N(\mu_{nm}, \sigma_{nm}^2)` is what the encoder of modality m said of row n. With
+:math:`\tau < 1` draws lie nearer to the neighbours' mean :math:`\bar\mu_m(z)` than they do: some
+variety is given up for what the neighbours have in common (generators of images call it
+truncation). In many dimensions such narrow pieces leave nearly all of the space without density,
+so a small share :math:`\epsilon` is a normal with the moments of all that was remembered.
 
 References:
     A prior of what the encoder says of training rows: Sajad Norouzi, David Fleet, Mohammad
@@ -14,7 +17,9 @@ References:
     Augmentation. NeurIPS 2020. https://arxiv.org/abs/2004.04795, eq. 5. The conditional by
     neighbours: Don Loftsgaarden, Charles Quesenberry. A Nonparametric Estimate of a Multivariate
     Density Function. Annals of Mathematical Statistics 36, 1965.
-    https://doi.org/10.1214/aoms/1177700079.
+    https://doi.org/10.1214/aoms/1177700079. Truncation: Andrew Brock, Jeff Donahue, Karen
+    Simonyan. Large Scale GAN Training for High Fidelity Natural Image Synthesis. ICLR 2019.
+    https://arxiv.org/abs/1809.11096, section 3.1.
 """
 
 from __future__ import annotations
@@ -27,7 +32,9 @@ from torch import Tensor
 
 from polymodal.distributions.diagonal import diagonal_log_prob
 
-NEIGHBOURS = 5
+NEIGHBOURS = 10
+VARIETY = 0.5
+"""The tau above."""
 BROAD = 0.005
 _AT_ONCE = 2048
 
@@ -66,37 +73,42 @@ class Neighbours:
         each = [self._density(*pair) for pair in zip(*flat, strict=True)]
         return torch.cat(each).reshape(*z.shape[:-1], -1)
 
-    def _nearest(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Rows by distance, ``(M, N, k)``, and how many of these there are, ``(M,)``."""
+    @torch.no_grad()
+    def _pieces(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Locations and scales of the neighbours' pieces, ``(M, N, k, V)``, and their number.
+
+        That number is of each block, ``(M,)``; where it is below k the last pieces are none.
+        """
         n_blocks, n_rows = self.anchors.shape[:2]
         far = torch.cdist(z.to(self.anchors).expand(n_blocks, *z.shape), self.anchors)
         beyond = torch.arange(n_rows, device=z.device) >= self.count.unsqueeze(1)
         far = far.masked_fill(beyond.unsqueeze(1), math.inf)
         k = min(NEIGHBOURS, n_rows)
-        return far.topk(k, largest=False).indices, self.count.clamp(max=k)
+        near, there = far.topk(k, largest=False).indices, self.count.clamp(max=k)
+        row = near.flatten(1).unsqueeze(-1).expand(-1, -1, self.loc.shape[-1])
+        loc, scale = (
+            one.gather(1, row).unflatten(1, near.shape[1:]) for one in (self.loc, self.scale)
+        )
+        real = (torch.arange(k, device=z.device) < there.unsqueeze(1))[:, None, :, None]
+        mean = torch.where(real, loc, 0.0).sum(2, keepdim=True)
+        mean = mean / there.clamp(min=1)[:, None, None, None]
+        return mean + VARIETY * (loc - mean), scale, there
 
     def _draw(self, z: Tensor) -> Tensor:
-        near, there = self._nearest(z)
-        u = torch.rand(near.shape[:2], device=z.device)
-        one = (u * there.unsqueeze(1)).long().unsqueeze(-1)  # (M, N, 1)
-        row = near.gather(2, one).expand(-1, -1, self.loc.shape[-1])
-        noise = torch.randn(row.shape, dtype=self.loc.dtype, device=z.device)
-        told = self.loc.gather(1, row) + self.scale.gather(1, row) * noise
+        loc, scale, there = self._pieces(z)
+        u, chance = torch.rand(2, *loc.shape[:2], device=z.device)
+        one = (u * there.unsqueeze(1)).long()[..., None, None]  # (M, N, 1, 1)
+        one = one.expand(-1, -1, 1, loc.shape[-1])
+        noise = torch.randn_like(loc[:, :, 0])
+        told = loc.gather(2, one)[:, :, 0] + scale.gather(2, one)[:, :, 0] * noise
         broad = self.centre.unsqueeze(1) + noise @ self.tril.mT
-        chance = torch.rand(near.shape[:2], device=z.device)
         wide = (chance < BROAD) | (there == 0).unsqueeze(1)
         return torch.where(wide.unsqueeze(-1), broad, told).transpose(0, 1).flatten(1).to(z.dtype)
 
     def _density(self, w: Tensor, z: Tensor) -> Tensor:
-        with torch.no_grad():
-            near, there = self._nearest(z)
-        n_blocks, n, k = near.shape
-        size = self.loc.shape[-1]
+        loc, scale, there = self._pieces(z)
+        n_blocks, _, k, size = loc.shape
         each = w.unflatten(-1, (n_blocks, size)).transpose(0, 1)  # (M, N, V)
-        row = near.flatten(1).unsqueeze(-1).expand(-1, -1, size)
-        loc, scale = (
-            one.gather(1, row).reshape(n_blocks, n, k, size) for one in (self.loc, self.scale)
-        )
         pieces = diagonal_log_prob(each.unsqueeze(2), loc, scale, "normal")  # (M, N, k)
         lacking = torch.arange(k, device=z.device) >= there.reshape(-1, 1, 1)
         known = pieces.masked_fill(lacking, -math.inf).logsumexp(2)

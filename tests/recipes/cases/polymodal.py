@@ -11,4 +11,5 @@ OTHER: dict = {
     "beta": 0.25,
     "agreement": 0.0,
     "components": 0,
+    "exemplars": 7,
 }
