@@ -78,10 +78,12 @@ def answer(
         refined = refined_draws(model, x, present, n_points, steps=refine, start=z)
         z, acceptance = refined.z, refined.acceptance
     point, statistics, drawn = {}, {}, {}
+    for_points = model.for_points(z, present)
     for name in names:
         likelihood = model.likelihood(name)
-        at = mean_given_others(model, x, present, name, draws) if name in model.at_mean else z
-        typical = model.for_points(at, present)
+        at, typical = z, for_points
+        if name in model.at_mean:
+            at = typical = mean_given_others(model, x, present, name, draws)
         p = model.decode(typical, (name,))[name]
         if p.averages:
             statistics[name] = p.statistics.mean(0)
