@@ -137,19 +137,17 @@ def table(runs: list[Run]) -> str:
 
 
 def spread(values: list[float]) -> str:
-    """Mean ± standard deviation, of runs that tell."""
-    values = [value for value in values if not math.isnan(value)]
-    if not values:
+    """Mean ± standard deviation of the runs that tell, and their number where not all do."""
+    telling = [value for value in values if not math.isnan(value)]
+    if not telling:
         return ""
-    mean = sum(values) / len(values)
-    if abs(mean) >= 10:
-        shown = f"{mean:,.0f}"
-    else:
-        shown = f"{mean:.3f}"
-    if len(values) < 2:
-        return shown
-    sd = math.sqrt(sum((v - mean) ** 2 for v in values) / (len(values) - 1))
-    return f"{shown} ± {sd:,.0f}" if abs(mean) >= 10 else f"{shown} ± {sd:.3f}"
+    mean = sum(telling) / len(telling)
+    digits = ",.0f" if abs(mean) >= 10 else ".3f"
+    shown = format(mean, digits)
+    if len(telling) > 1:
+        sd = math.sqrt(sum((v - mean) ** 2 for v in telling) / (len(telling) - 1))
+        shown += f" ± {format(sd, digits)}"
+    return shown if len(telling) == len(values) else f"{shown} ({len(telling)} of {len(values)})"
 
 
 def verdict(runs: list[Run]) -> str:
