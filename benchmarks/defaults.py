@@ -32,7 +32,7 @@ from polymodal.tasks import impute, translate
 
 PAGE = Path(__file__).parent.parent / "docs" / "defaults.md"
 RESULTS = Path(__file__).parent / "results" / "defaults"
-RECIPES = ("mvae", "mmvae", "mopoe", "mvtcae", "jmvae")
+RECIPES = ("mvae", "mmvae", "mopoe", "mvtcae", "jmvae", "polymodal")
 
 
 def digits(recipe: str, **parameters: object) -> dict[str, float]:
