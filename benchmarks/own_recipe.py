@@ -27,6 +27,8 @@ from polymodal.comparison import Comparison
 RECIPES = ("polymodal", "mopoe", "mvtcae", "jmvae")
 PAGE = Path(__file__).parent.parent / "docs" / "why" / "default-recipe.md"
 ROWS = 2_000
+LEAST_WINS = 3
+DUE = "; that is so now, and the change itself is still to be made (the default is `mopoe`)"
 EPOCHS = {"handsign": 60, "polydigits": 40, "fashion": 40}
 """Fewer than the default where an epoch takes seconds."""
 
@@ -120,7 +122,8 @@ def main() -> None:
             "nats a row and question.",
             f"`polymodal` has the highest skill of the recipes on {len(wins)} of "
             f"{len(ran)} sets: {', '.join(wins) or 'none'}. A recipe of the library's own "
-            "becomes the default where it wins on three sets at least. Skill is the error of "
+            "becomes the default where it wins on three sets at least"
+            f"{DUE if len(wins) >= LEAST_WINS else ''}. Skill is the error of "
             "values; whether what is made shows the right class is another question, which "
             "[fidelity](../fidelity.md) answers.",
         ]

@@ -64,6 +64,7 @@ class PartlyTold(Distribution):
     def __init__(self, q: Strata, told: Tensor, private: Neighbours) -> None:
         self.q, self.told, self.private = q, told, private
         self.shared_dim = q.event_shape[0] - private.centre.numel()
+        self._all_told = bool(told.all())
         super().__init__(q.batch_shape, q.event_shape, validate_args=False)
 
     @property
@@ -74,11 +75,15 @@ class PartlyTold(Distribution):
     def sample(self, sample_shape: torch.Size | tuple[int, ...] = ()) -> Tensor:
         """Draw without gradient, ``(*sample_shape, B, D)``."""
         drawn = self.q.sample(torch.Size(sample_shape))
+        if self._all_told:
+            return drawn
         z, w = drawn[..., : self.shared_dim], drawn[..., self.shared_dim :]
         return torch.cat([z, torch.where(self._told_numbers(), w, self.private.sample(z))], -1)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Log density of ``value (..., B, D)`` in nats, ``(..., B)``."""
+        if self._all_told:
+            return self.q.log_prob(value)
         z, w = value[..., : self.shared_dim], value[..., self.shared_dim :]
         # In q such a block is standard in every stratum: a factor that can be taken out again.
         still = torch.where(self._told_numbers(), w, 0.0)

@@ -65,13 +65,13 @@ class Neighbours:
         """Draw all private blocks given shared latents: ``(..., L)`` -> ``(..., M V)``."""
         flat = z.reshape(-1, z.shape[-1])
         drawn = torch.cat([self._draw(some) for some in flat.split(_AT_ONCE)])
-        return drawn.reshape(*z.shape[:-1], -1)
+        return drawn.reshape(*z.shape[:-1], self.centre.numel())
 
     def log_prob(self, w: Tensor, z: Tensor) -> Tensor:
         """Log density of each block in nats: ``(..., M V)`` and ``(..., L)`` -> ``(..., M)``."""
         flat = (one.reshape(-1, one.shape[-1]).split(_AT_ONCE) for one in (w, z))
         each = [self._density(*pair) for pair in zip(*flat, strict=True)]
-        return torch.cat(each).reshape(*z.shape[:-1], -1)
+        return torch.cat(each).reshape(*z.shape[:-1], len(self.count))
 
     @torch.no_grad()
     def _pieces(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:

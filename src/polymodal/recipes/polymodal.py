@@ -33,7 +33,8 @@ from polymodal.recipes.registry import recipe
         "Nothing grows with 2^M.",
         "From MMVAE+: a product instead of a mixture; what stands in for a private latent in "
         "training is N(0, I), what was told has a prior of learned scale. When training is over "
-        "private latents are drawn from what was told of rows that are near in the shared ones; "
+        "private latents are drawn from what was told of ten rows that are near in the shared "
+        "ones, half way to their mean and, one time in 200, from a normal of all; "
         "exemplars=0 leaves N(0, I). Point estimates are read with N(0, I) as they were trained.",
         "agreement is a weight for each number of a row; 0 leaves the contrast out.",
         "The prior is N(0, I) while it trains and a mixture fitted to posterior draws afterwards "

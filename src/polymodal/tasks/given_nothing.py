@@ -23,5 +23,6 @@ def prior_where_nothing(model: LatentModel, z: Tensor, present: Present) -> Tens
     nothing = ~presence(model, present).any(0)
     if "generate" in model.lacks or not bool(nothing.any()):
         return z
-    drawn = model.prior().sample(z.shape[:-1]).to(z.dtype)
-    return torch.where(nothing.unsqueeze(-1), drawn, z)
+    z = z.clone()
+    z[:, nothing] = model.prior().sample(torch.Size((len(z), int(nothing.sum())))).to(z.dtype)
+    return z

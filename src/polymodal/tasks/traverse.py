@@ -85,7 +85,8 @@ def factorisation_grid(
         model: A model with private latents.
         source: R rows; the shared part is the posterior's mean given all that a row has.
         name: The modality to decode.
-        private: How many private parts are drawn from the prior, or rows to read them from.
+        private: How many private parts are drawn from the prior, or rows to read them from. Where
+            it ties them to the shared part, each is of another one than those that it is put with.
         seed: The draws follow from it.
 
     Returns:
