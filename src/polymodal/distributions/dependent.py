@@ -94,13 +94,15 @@ class PartlyTold(Distribution):
 
     def forget(self, names: Tensor) -> PartlyTold:
         """The same as if nothing had been told of some modalities, bool ``(M,)``."""
-        left = PartlyTold(self.q, self.told & ~names, self.private)
-        shared = self.told.new_ones(len(self.told), self.shared_dim)
-        keep = torch.cat([shared, left._told_numbers()], -1)
-        loc = torch.where(keep, self.q.loc, torch.zeros_like(self.q.loc))
-        scale = torch.where(keep, self.q.scale, torch.ones_like(self.q.scale))
-        left.q = Strata(loc, scale, self.q.log_weights, self.q.family)
-        return left
+        gone = names.repeat_interleave(self.private.centre.shape[-1])  # (W,)
+        gone = torch.cat([gone.new_zeros(self.shared_dim), gone])
+        q = Strata(
+            self.q.loc.masked_fill(gone, 0.0),
+            self.q.scale.masked_fill(gone, 1.0),
+            self.q.log_weights,
+            self.q.family,
+        )
+        return PartlyTold(q, self.told & ~names, self.private)
 
     def _told_numbers(self) -> Tensor:
         """Which private numbers were told, bool ``(B, W)``."""

@@ -29,6 +29,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.distributions import MultivariateNormal
 
 from polymodal.distributions.diagonal import diagonal_log_prob
 
@@ -75,27 +76,28 @@ class Neighbours:
 
     @torch.no_grad()
     def _pieces(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Locations and scales of the neighbours' pieces, ``(M, N, k, V)``, and their number.
+        """Locations and scales of the neighbours' pieces, ``(M, N, k, V)``, and which there are.
 
-        That number is of each block, ``(M,)``; where it is below k the last pieces are none.
+        Bool ``(M, k)``: where a block has fewer than k rows the last pieces are none.
         """
         n_blocks, n_rows = self.anchors.shape[:2]
         far = torch.cdist(z.to(self.anchors).expand(n_blocks, *z.shape), self.anchors)
         beyond = torch.arange(n_rows, device=z.device) >= self.count.unsqueeze(1)
         far = far.masked_fill(beyond.unsqueeze(1), math.inf)
         k = min(NEIGHBOURS, n_rows)
-        near, there = far.topk(k, largest=False).indices, self.count.clamp(max=k)
+        near = far.topk(k, largest=False).indices
         row = near.flatten(1).unsqueeze(-1).expand(-1, -1, self.loc.shape[-1])
         loc, scale = (
             one.gather(1, row).unflatten(1, near.shape[1:]) for one in (self.loc, self.scale)
         )
-        real = (torch.arange(k, device=z.device) < there.unsqueeze(1))[:, None, :, None]
-        mean = torch.where(real, loc, 0.0).sum(2, keepdim=True)
-        mean = mean / there.clamp(min=1)[:, None, None, None]
-        return mean + VARIETY * (loc - mean), scale, there
+        real = ~beyond[:, :k]
+        share = real.to(loc) / real.sum(1, keepdim=True).clamp(min=1)
+        mean = (share[:, None, :, None] * loc).sum(2, keepdim=True)
+        return mean + VARIETY * (loc - mean), scale, real
 
     def _draw(self, z: Tensor) -> Tensor:
-        loc, scale, there = self._pieces(z)
+        loc, scale, real = self._pieces(z)
+        there = real.sum(1)
         u, chance = torch.rand(2, *loc.shape[:2], device=z.device)
         one = (u * there.unsqueeze(1)).long()[..., None, None]  # (M, N, 1, 1)
         one = one.expand(-1, -1, 1, loc.shape[-1])
@@ -106,18 +108,14 @@ class Neighbours:
         return torch.where(wide.unsqueeze(-1), broad, told).transpose(0, 1).flatten(1).to(z.dtype)
 
     def _density(self, w: Tensor, z: Tensor) -> Tensor:
-        loc, scale, there = self._pieces(z)
-        n_blocks, _, k, size = loc.shape
-        each = w.unflatten(-1, (n_blocks, size)).transpose(0, 1)  # (M, N, V)
+        loc, scale, real = self._pieces(z)
+        there = real.sum(1)
+        each = w.unflatten(-1, self.centre.shape).transpose(0, 1)  # (M, N, V)
         pieces = diagonal_log_prob(each.unsqueeze(2), loc, scale, "normal")  # (M, N, k)
-        lacking = torch.arange(k, device=z.device) >= there.reshape(-1, 1, 1)
-        known = pieces.masked_fill(lacking, -math.inf).logsumexp(2)
+        known = pieces.masked_fill(~real.unsqueeze(1), -math.inf).logsumexp(2)
         known = known - there.clamp(min=1).log().unsqueeze(1)
-        gap = torch.linalg.solve_triangular(
-            self.tril, (each - self.centre.unsqueeze(1)).mT, upper=False
-        )
-        volume = self.tril.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-        broad = -0.5 * gap.square().sum(1) - volume.unsqueeze(1)
-        broad = broad - 0.5 * size * math.log(2 * math.pi)
+        broad = MultivariateNormal(
+            self.centre.unsqueeze(1), scale_tril=self.tril.unsqueeze(1), validate_args=False
+        ).log_prob(each)
         mixed = torch.logaddexp(known + math.log1p(-BROAD), broad + math.log(BROAD))
         return torch.where((there == 0).unsqueeze(1), broad, mixed).T

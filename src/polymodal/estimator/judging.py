@@ -166,7 +166,7 @@ def labels_of(data: MultimodalData, label: str) -> tuple[np.ndarray, str | None]
     import pandas as pd
 
     column = pd.Series(np.asarray(found, dtype=object))
-    listed = next((parsed(one) for one in column if isinstance(parsed(one), SETS)), None)
+    listed = next((one for one in map(parsed, column) if isinstance(one, SETS)), None)
     if listed is not None:
         raise ValueError(
             f"{data.origin}: the label {label!r} holds lists ({listed!s:.40}), where a class is "
