@@ -32,17 +32,16 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import torch
+from fidelity_judged import judged
 from fidelity_page import page, run_key
 from torch import Tensor
 
 import polymodal as pm
 from polymodal.data.tensors import Tensors
-from polymodal.evaluate import conditional_coherence, joint_coherence, train_judges
+from polymodal.evaluate import train_judges
 from polymodal.evaluate.coherence import subsets_of
-from polymodal.evaluate.judge import Judge
 from polymodal.fitting import end_training
 from polymodal.likelihoods import LaplaceLikelihood
-from polymodal.metrics import frechet_distance
 from polymodal.model import LatentModel, Modality
 from polymodal.networks import ConvDecoder, ConvEncoder
 from polymodal.random import seeded
@@ -198,41 +197,6 @@ def run_peer(python: str, name: str, pictures: Path, out: Path, seed: int) -> No
     )
     if done.returncode:
         raise SystemExit(f"the peer failed: {done.stderr.strip().splitlines()[-1:]}")
-
-
-@torch.no_grad()
-def judged(folder: Path, judges: dict[str, Judge], test: Tensors, labels: np.ndarray) -> dict:
-    """What the judges say of a run's pictures, and its log-likelihood in nats a row."""
-    names = list(judges)
-    read = {s: np.load(folder / ("+".join(s) + ".npz")) for s in subsets_of(names)}
-    said = conditional_coherence(lambda given: read[tuple(given)], names, labels, judges)
-    made = dict(np.load(folder / "prior.npz"))
-    joint = joint_coherence(made, judges, labels, int(labels.max()) + 1)
-    real = {n: judges[n].features(test.x[n]) for n in names}
-    across = [
-        frechet_distance(judges[n].features(read[(m,)][n]), real[n])
-        for n in names
-        for m in names
-        if m != n
-    ]
-    anew = [frechet_distance(judges[n].features(made[n]), real[n]) for n in names]
-    facts = json.loads((folder / "facts.json").read_text())
-    return {
-        "coherence": {str(k): one.value for k, one in said.by_inputs.items()},
-        "pairs": {
-            f"{p.given[0]} -> {p.target}": p.accuracy.value
-            for p in said.pairs
-            if len(p.given) == 1 and not p.own
-        },
-        "synergy": said.synergy_mean.value,
-        "joint": joint.agreement.value,
-        "joint_by_chance": joint.chance,
-        "joint_classes": joint.histograms,
-        "frechet": float(np.mean(across)),
-        "frechet_prior": float(np.mean(anew)),
-        "log_likelihood": float(np.mean(facts["log_likelihood"])),
-        "train_cpu_s": facts["train_cpu_s"],
-    }
 
 
 def run_set(given: argparse.Namespace, name: str) -> None:

@@ -16,6 +16,11 @@ def conditional(run: Run) -> float:
     return sum(found) / len(found)
 
 
+def same_inputs(a: Run, b: Run) -> bool:
+    """Whether two runs answered the same numbers of inputs."""
+    return a["coherence"].keys() == b["coherence"].keys()
+
+
 MEASURES: dict[str, tuple[Cell, bool]] = {
     "conditional coherence": (conditional, True),
     "joint coherence": (lambda run: run["joint"], True),
@@ -37,7 +42,12 @@ def goal(runs: Sequence[Run]) -> str:
     said = []
     for name, (cell, more) in MEASURES.items():
         own = _mean(cell, mine)
-        found = {key: _mean(cell, others) for key, others in groups.items()}
+        found = {
+            key: _mean(cell, others)
+            for key, others in groups.items()
+            # A mean over fewer numbers of inputs is another measure.
+            if cell is not conditional or same_inputs(others[0], mine[0])
+        }
         best = (max if more else min)(found, key=found.__getitem__)
         ahead = own > found[best] if more else own < found[best]
         code = ", MultiVae's" if best[1] == "peer" else ""
