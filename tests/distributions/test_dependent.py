@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import pytest
 import torch
 from tests.distributions.test_neighbours import SHARED, neighbours
 from torch import Tensor
@@ -49,23 +50,25 @@ def test_the_prior_is_the_product_of_its_two_parts() -> None:
     torch.testing.assert_close(p.log_prob(z), wanted)
 
 
-def test_told_blocks_are_the_posterior_s_and_others_the_prior_s() -> None:
-    q, private = standard_where_untold(TOLD), neighbours(SIZE)
-    p = PartlyTold(q, TOLD, private)
+@pytest.mark.parametrize("told", [TOLD, TOLD[:2], TOLD[:1]], ids=["open", "one told", "all told"])
+def test_told_blocks_are_the_posterior_s_and_others_the_prior_s(told: Tensor) -> None:
+    q, private = standard_where_untold(told), neighbours(SIZE)
+    p = PartlyTold(q, told, private)
     with seeded(2):
-        value = torch.randn(5, len(TOLD), SHARED + 3 * SIZE).double()
+        value = torch.randn(5, len(told), SHARED + 3 * SIZE).double()
     z, w = value[..., :SHARED], value[..., SHARED:]
     given_z = private.log_prob(w, z)
-    for row, told in enumerate(TOLD):
-        read = torch.cat([torch.ones(SHARED, dtype=torch.bool), told.repeat_interleave(SIZE)])
+    for row, here in enumerate(told):
+        read = torch.cat([torch.ones(SHARED, dtype=torch.bool), here.repeat_interleave(SIZE)])
         part = Strata(q.loc[..., read], q.scale[..., read], q.log_weights)
-        wanted = part.log_prob(value[..., read])[:, row] + given_z[:, row, ~told].sum(-1)
+        wanted = part.log_prob(value[..., read])[:, row] + given_z[:, row, ~here].sum(-1)
         torch.testing.assert_close(p.log_prob(value)[:, row], wanted)
 
 
-def test_draws_follow_the_density() -> None:
-    q, n = standard_where_untold(TOLD), 40_000
-    p = PartlyTold(q, TOLD, neighbours(SIZE))
+@pytest.mark.parametrize("told", [TOLD, TOLD[:2]], ids=["open", "one told"])
+def test_draws_follow_the_density(told: Tensor) -> None:
+    q, n = standard_where_untold(told), 40_000
+    p = PartlyTold(q, told, neighbours(SIZE))
     with seeded(3):
         value = p.sample((n,))
     inside = torch.distributions.Normal(value.mean(0), 0.6 * value.std(0)).log_prob(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
@@ -62,6 +63,24 @@ def test_the_density_is_the_formula(size: int) -> None:
     for i in range(5):
         for j in range(4):
             torch.testing.assert_close(found[i, j], written_out(known, w[i, j], z[i, j]))
+
+
+def test_blocks_of_the_same_rows_are_searched_once_and_say_the_same() -> None:
+    own = neighbours(2, (9, 9, 9))
+    known = dataclasses.replace(own, anchors=own.anchors[:1].repeat(3, 1, 1))
+    with seeded(6):
+        z, w = torch.randn(4, SHARED).double(), torch.randn(4, 6).double()
+    assert len(known._searched) == 1 < len(own._searched)
+    for found, *row in zip(known.log_prob(w, z), w, z, strict=True):
+        torch.testing.assert_close(found, written_out(known, *row))
+
+
+def test_some_blocks_are_those_blocks() -> None:
+    known, some = neighbours(2), torch.tensor([True, False, True])
+    with seeded(7):
+        z, w = torch.randn(4, SHARED).double(), torch.randn(4, 6).double()
+    found = known.only(some).log_prob(w[:, some.repeat_interleave(2)], z)
+    torch.testing.assert_close(found, known.log_prob(w, z)[:, some])
 
 
 def test_each_block_integrates_to_one_at_every_z() -> None:

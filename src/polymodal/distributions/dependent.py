@@ -64,7 +64,10 @@ class PartlyTold(Distribution):
     def __init__(self, q: Strata, told: Tensor, private: Neighbours) -> None:
         self.q, self.told, self.private = q, told, private
         self.shared_dim = q.event_shape[0] - private.centre.numel()
-        self._all_told = bool(told.all())
+        self._open = ~told.all(0)
+        # A search for the neighbours of a block that every row has told would be for nothing.
+        self._untold = private.only(self._open)
+        self._all_told = not bool(self._open.any())
         super().__init__(q.batch_shape, q.event_shape, validate_args=False)
 
     @property
@@ -78,7 +81,9 @@ class PartlyTold(Distribution):
         if self._all_told:
             return drawn
         z, w = drawn[..., : self.shared_dim], drawn[..., self.shared_dim :]
-        return torch.cat([z, torch.where(self._told_numbers(), w, self.private.sample(z))], -1)
+        filled = torch.empty_like(w)
+        filled[..., self._numbers(self._open)] = self._untold.sample(z)
+        return torch.cat([z, torch.where(self._numbers(self.told), w, filled)], -1)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Log density of ``value (..., B, D)`` in nats, ``(..., B)``."""
@@ -86,16 +91,16 @@ class PartlyTold(Distribution):
             return self.q.log_prob(value)
         z, w = value[..., : self.shared_dim], value[..., self.shared_dim :]
         # In q such a block is standard in every stratum: a factor that can be taken out again.
-        still = torch.where(self._told_numbers(), w, 0.0)
-        log_q = self.q.log_prob(torch.cat([z, still], -1))
-        given_z = torch.where(self.told, 0.0, self.private.log_prob(w, z)).sum(-1)
-        standing = (~self._told_numbers()).sum(-1)
+        told = self._numbers(self.told)
+        log_q = self.q.log_prob(torch.cat([z, torch.where(told, w, 0.0)], -1))
+        each = self._untold.log_prob(w[..., self._numbers(self._open)], z)
+        given_z = torch.where(self.told[:, self._open], 0.0, each).sum(-1)
+        standing = (~told).sum(-1)
         return log_q + standing * 0.5 * math.log(2 * math.pi) + given_z
 
     def forget(self, names: Tensor) -> PartlyTold:
         """The same as if nothing had been told of some modalities, bool ``(M,)``."""
-        gone = names.repeat_interleave(self.private.centre.shape[-1])  # (W,)
-        gone = torch.cat([gone.new_zeros(self.shared_dim), gone])
+        gone = torch.cat([names.new_zeros(self.shared_dim), self._numbers(names)])
         q = Strata(
             self.q.loc.masked_fill(gone, 0.0),
             self.q.scale.masked_fill(gone, 1.0),
@@ -104,6 +109,6 @@ class PartlyTold(Distribution):
         )
         return PartlyTold(q, self.told & ~names, self.private)
 
-    def _told_numbers(self) -> Tensor:
-        """Which private numbers were told, bool ``(B, W)``."""
-        return self.told.repeat_interleave(self.private.centre.shape[-1], -1)
+    def _numbers(self, blocks: Tensor) -> Tensor:
+        """Which private numbers are of these blocks, ``(..., M)`` -> ``(..., W)``."""
+        return blocks.repeat_interleave(self.private.centre.shape[-1], -1)

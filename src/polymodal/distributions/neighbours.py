@@ -25,7 +25,8 @@ References:
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -62,6 +63,16 @@ class Neighbours:
     centre: Tensor
     tril: Tensor
 
+    def only(self, blocks: Tensor) -> Neighbours:
+        """The same of some blocks, bool ``(M,)``."""
+        return Neighbours(*(getattr(self, field.name)[blocks] for field in fields(self)))
+
+    @cached_property
+    def _searched(self) -> Tensor:
+        """The anchors to search, ``(M, E, L)``: one block's for all where all have the same."""
+        alike = (self.count == self.count[:1]).all() & (self.anchors == self.anchors[:1]).all()
+        return self.anchors[:1] if bool(alike) else self.anchors
+
     def sample(self, z: Tensor) -> Tensor:
         """Draw all private blocks given shared latents: ``(..., L)`` -> ``(..., M V)``."""
         flat = z.reshape(-1, z.shape[-1])
@@ -81,11 +92,12 @@ class Neighbours:
         Bool ``(M, k)``: where a block has fewer than k rows the last pieces are none.
         """
         n_blocks, n_rows = self.anchors.shape[:2]
-        far = torch.cdist(z.to(self.anchors).expand(n_blocks, *z.shape), self.anchors)
+        anchors = self._searched
+        far = torch.cdist(z.to(anchors).expand(len(anchors), *z.shape), anchors)
         beyond = torch.arange(n_rows, device=z.device) >= self.count.unsqueeze(1)
-        far = far.masked_fill(beyond.unsqueeze(1), math.inf)
+        far = far.masked_fill(beyond[: len(anchors)].unsqueeze(1), math.inf)
         k = min(NEIGHBOURS, n_rows)
-        near = far.topk(k, largest=False).indices
+        near = far.topk(k, largest=False).indices.expand(n_blocks, -1, -1)
         row = near.flatten(1).unsqueeze(-1).expand(-1, -1, self.loc.shape[-1])
         loc, scale = (
             one.gather(1, row).unflatten(1, near.shape[1:]) for one in (self.loc, self.scale)
