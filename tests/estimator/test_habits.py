@@ -135,7 +135,13 @@ def test_numbers_of_numpy_are_numbers(tmp_path) -> None:
 def test_private_latents(recipe) -> None:
     data = frame(30)[["w", "photo"]]
     model = MultimodalModel(**tiny(recipe=recipe, private_dim=2)).fit(data)
-    assert model.embed(data).shape == (30, 3 + 2 * 2)
+    whole = model.embed(data, "all")
+    assert whole.shape == (30, 3 + 2 * 2)
+    for block, numbers in {"shared": range(3), "table": range(3, 5), "photo": range(5, 7)}.items():
+        assert np.array_equal(model.embed(data, block), whole[:, numbers])
+    assert np.array_equal(model.embed(data), whole[:, :3])
+    with pytest.raises(ValueError, match="of the block 'foto'; there are shared, table, photo"):
+        model.embed(data, "foto")
     assert not model.impute(data, draws=2).mean.isna().any().any()
 
 

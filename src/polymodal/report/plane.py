@@ -10,6 +10,7 @@ import torch
 from polymodal.report.cells import decoded_columns, is_number, write_value
 from polymodal.report.charts import draw_latent
 from polymodal.report.pictures import encode_figure
+from polymodal.tasks.blocks import SHARED
 from polymodal.tasks.generate import embed
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ def describe_latent(model: LatentModel, codec: DataCodec, tensors: Tensors) -> d
     n_rows = len(tensors)
     index = torch.linspace(0, n_rows - 1, min(MOST_POINTS, n_rows)).round().long().unique()
     few = tensors.rows(index)
-    z = embed(model, few).double().cpu().numpy()
+    # What is one modality's own would set rows apart by what they lack.
+    z = embed(model, few, SHARED).double().cpu().numpy()
     points, shares = project(z)
     columns = colour_columns(codec, few)
     first = next((c for c in columns if c.get("levels")), columns[0])

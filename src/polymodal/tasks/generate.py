@@ -15,6 +15,7 @@ from polymodal.distributions.tokens import TextObserved
 from polymodal.model import LatentModel
 from polymodal.tasks.answer import averaged_point, chunks, value_at, value_drawn
 from polymodal.tasks.asking import asking
+from polymodal.tasks.blocks import ALL, SHARED, has_shared, numbers_of
 
 Values = Literal["auto", "mean", "mode", "median", "sample"]
 
@@ -77,13 +78,25 @@ def _value(
 
 
 @torch.no_grad()
-def embed(model: LatentModel, source: Tensors) -> Tensor:
+def embed(model: LatentModel, source: Tensors, block: str = ALL) -> Tensor:
     """The posterior's mean given all that a row has, ``(N, D)``.
 
     The same for the same rows: a posterior that draws its strata draws them from a fixed seed.
+
+    Arguments:
+        model: The model.
+        source: The rows.
+        block: The latent numbers wanted: ``"all"``, ``"shared"`` (all, where the model has no
+            such block) or the modality whose own they are.
+
+    Raises:
+        ValueError: If the model has no such block.
     """
     model.check_offers("embed")
     # No rows are one empty piece: the posterior alone knows D.
     pieces = [*chunks(len(source), 4, source.device)] or [torch.arange(0)]
     with asking(model, seed=0):
-        return torch.cat([model.answer_posterior(*source.gather(rows)).mean for rows in pieces])
+        z = torch.cat([model.answer_posterior(*source.gather(rows)).mean for rows in pieces])
+    if block == ALL or (block == SHARED and not has_shared(model)):
+        return z
+    return z[:, numbers_of(model, block, z.shape[1])]

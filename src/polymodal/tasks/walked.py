@@ -26,8 +26,8 @@ from torch import Tensor
 
 from polymodal.data.codec import DataCodec
 from polymodal.data.tensors import Tensors
-from polymodal.latent import LatentLayout
 from polymodal.model import LatentModel
+from polymodal.tasks.blocks import block_of, numbers_of
 from polymodal.tasks.filled import contained
 from polymodal.tasks.generate import embed
 from polymodal.tasks.traverse import means_of
@@ -191,13 +191,7 @@ def walk(
             f"{len(z)}; start= says from which of them to walk."
         )
     average, spread = z.mean(0), z.std(0)
-    among = [d for d in range(len(spread)) if block in (None, block_of(model, d))]
-    if not among:
-        known = dict.fromkeys(block_of(model, d) for d in range(len(spread)))
-        raise ValueError(
-            f"traverse: no latent number is of the block {block!r}; there are "
-            f"{', '.join(filter(None, known)) or 'no blocks in this model'}."
-        )
+    among = range(len(spread)) if block is None else numbers_of(model, block, len(spread))
     found = _chosen(directions, spread, among)
     if start is None:
         start = int((z - average).square().sum(1).argmin())
@@ -217,16 +211,6 @@ def walk(
         at,
         {name: value.cpu() for name, value in decoded.items()},
     )
-
-
-def block_of(model: LatentModel, dimension: int) -> str:
-    """Who reads a latent number: ``"shared"``, one modality, or ``""`` where nobody says."""
-    layout = getattr(model, "layout", None)
-    if not isinstance(layout, LatentLayout):
-        return ""
-    if dimension < layout.shared:
-        return "shared"
-    return list(layout.private)[int(layout.owner[dimension - layout.shared])]
 
 
 def _chosen(directions: int | Sequence[int], spread: Tensor, among: Sequence[int]) -> list[int]:
