@@ -152,7 +152,12 @@ def test_generate_embed_and_score(work: Path, capsys: pytest.CaptureFixture[str]
     assert (work / "made" / "rows.csv").exists()
     said = run(f"embed {work}/model.pm {work}/test.csv --out {work}/z.parquet", capsys)
     assert (said["rows"], said["dimensions"]) == (50, 4)
-    assert pd.read_parquet(work / "z.parquet").shape == (50, 4)
+    shared = pd.read_parquet(work / "z.parquet")
+    assert shared.shape == (50, 4)
+    run(f"embed {work}/model.pm {work}/test.csv --block all --out {work}/all.parquet", capsys)
+    every = pd.read_parquet(work / "all.parquet")
+    assert every.shape == (50, 4 + 16)
+    pd.testing.assert_frame_equal(every[shared.columns], shared)
     said = run(f"score {work}/model.pm {work}/test.csv --out {work}/score.csv", capsys)
     assert len(said["log_likelihood"]) == 50
     assert np.isfinite(said["mean"])
@@ -323,7 +328,7 @@ def test_the_demo_ends_with_a_report(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert not pd.read_parquet(tmp_path / "demo" / "filled.parquet").isna().to_numpy().any()
     report = (tmp_path / "demo" / "report.html").read_text("utf-8")
     assert 'id="filled"' in report
-    assert "polymodal demo --data penguins --recipe mopoe --seconds 1 --seed 0" in report
+    assert "polymodal demo --data penguins --recipe polymodal --seconds 1 --seed 0" in report
     shutil.rmtree(tmp_path / "demo")
 
 
@@ -381,8 +386,8 @@ def test_traverse_writes_pictures_and_a_table(
     ):
         assert main([*words.split(), *wrong.split()]) == 2
         assert why in capsys.readouterr().err
-    assert main([*words.split(), "--block", "photo"]) == 1
-    assert "no latent number is of the block 'photo'" in capsys.readouterr().err
+    assert main([*words.split(), "--block", "foto"]) == 1
+    assert "no latent number is of the block 'foto'" in capsys.readouterr().err
     assert main(words.replace("/walk", "/v1.5").split()) == 0
     capsys.readouterr()
     assert main(words.replace("/walk", "/walk.csv").split()) == 2

@@ -84,7 +84,7 @@ def test_it_needs_no_network(page: str) -> None:
     assert not re.findall(r"@import|url\(", page)
     links = re.findall(r'\bhref="([^"]*)"', page)
     assert [link for link in links if not link.startswith("#")] == [
-        "https://arxiv.org/abs/2105.02470"
+        "https://arxiv.org/abs/1903.12436"
     ]
     assert "fetch(" not in page
     assert "XMLHttpRequest" not in page

@@ -23,7 +23,7 @@ def demo(
         Parameter(help="Which of the bundled data."),
     ] = "fashion",
     out: Annotated[Path, Parameter(help="The folder to write to.")] = Path("polymodal-demo"),
-    recipe: Annotated[str, Parameter(help="A name in `polymodal recipes`.")] = "mopoe",
+    recipe: Annotated[str, Parameter(help="A name in `polymodal recipes`.")] = "polymodal",
     seconds: Annotated[float, Parameter(help="Wall time that training may take.")] = 90.0,
     seed: Seed = 0,
     json: Json = False,

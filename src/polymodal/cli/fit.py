@@ -30,7 +30,7 @@ def fit(
     data: Data,
     *,
     schema: Annotated[Path | None, Parameter(help="Kinds of the columns, as YAML.")] = None,
-    recipe: Annotated[str, Parameter(help="A name in `polymodal recipes`.")] = "mopoe",
+    recipe: Annotated[str, Parameter(help="A name in `polymodal recipes`.")] = "polymodal",
     latent_dim: Annotated[int, Parameter(help="Numbers in the shared latent vector.")] = 32,
     private_dim: PrivateDim = None,
     epochs: Annotated[

@@ -43,7 +43,7 @@ _SIMPLE = "simple"
 
 def compare(
     data: DataLike,
-    recipes: Sequence[str] = ("mopoe", "mvtcae", "mmvaeplus"),
+    recipes: Sequence[str] = ("polymodal", "mopoe", "mvtcae"),
     seeds: int | Sequence[int] = 3,
     *,
     folder: str | Path | None = None,

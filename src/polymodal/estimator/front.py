@@ -82,7 +82,7 @@ class MultimodalModel(Learner):
 
     def __init__(
         self,
-        recipe: str = "mopoe",
+        recipe: str = "polymodal",
         latent_dim: int = 32,
         private_dim: int | None = None,
         epochs: int | None = None,
@@ -270,10 +270,20 @@ class MultimodalModel(Learner):
         raw = {name: self.codec_.decode(name, value) for name, value in made.items()}
         return contained(self.codec_, raw, self.container_)
 
-    def embed(self, data: DataLike) -> np.ndarray:
-        """The posterior mean of each row, float32 ``(N, D)``."""
+    def embed(self, data: DataLike, block: str = "shared") -> np.ndarray:
+        """The posterior mean of each row, float32 ``(N, D)``.
+
+        Arguments:
+            data: The rows.
+            block: ``"shared"``: the ``latent_dim`` numbers that all modalities share; a modality:
+                its private latents; ``"all"``: the shared block, then the private ones in the
+                order of the modalities, at their prior mean where one is absent.
+
+        Raises:
+            ValueError: If the model has no such block.
+        """
         tensors = self._encode(self._rows(data))
-        return embed(self.model_, tensors).cpu().numpy()
+        return embed(self.model_, tensors, block).cpu().numpy()
 
     def traverse(
         self,

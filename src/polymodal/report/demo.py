@@ -80,7 +80,7 @@ def run_demo(
     data: DataName = "fashion",
     out: Path = Path("polymodal-demo"),
     *,
-    recipe: str = "mopoe",
+    recipe: str = "polymodal",
     seconds: float = 90.0,
     seed: int = 0,
     say: Callable[[str], None] = lambda text: None,
