@@ -70,8 +70,9 @@ def page(results: Path, both: Sequence[str]) -> str:
         "of batches of 128 with Adam at 3e-3 for all, on one CPU thread. "
         "*MultiVae* and *polymodal* have the papers' settings on these data (Laplace "
         "likelihoods of scale 0.75, divergences "
-        "weighted 2.5); *polymodal, defaults* has the recipes' own, but for these sizes, and a "
-        "Laplace likelihood that learns its scale. The recipe `polymodal` is the library's own.",
+        "weighted 2.5); *polymodal, defaults* has the recipes' own, but for these sizes, a "
+        "Laplace likelihood that learns its scale, and decoders whose ReLUs leak (.01), as the "
+        "library's do unless told. The recipe `polymodal` is the library's own.",
         "**These are small runs.** Published models had 60,000 rows, deep residual networks and "
         "150 to 300 epochs, which no CPU does in a sitting: the values below say which code gets "
         "further on one budget, not what a method can reach. Classifiers trained on the real "

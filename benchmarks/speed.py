@@ -71,7 +71,7 @@ def image_modalities() -> list[Modality]:
         Modality(
             f"m{i}",
             ConvEncoder(IMAGE, (16, 32), ()),
-            partial(ConvDecoder, shape=IMAGE, channels=(16, 32), hidden=()),
+            partial(ConvDecoder, shape=IMAGE, channels=(16, 32), hidden=(), activation="relu"),
             LaplaceLikelihood(IMAGE, scale="scalar"),
         )
         for i in range(N_MODALITIES)

@@ -134,12 +134,24 @@ def test_impossible_images_are_refused() -> None:
         ResidualConvEncoder((28, 28))
 
 
+def test_no_unit_of_a_picture_s_decoder_can_die() -> None:
+    decoder = ConvDecoder(3, (1, 8, 8), (4, 8))
+    with torch.no_grad():
+        for name, parameter in decoder.named_parameters():
+            if name.endswith("bias"):
+                parameter.fill_(-50.0)
+    decoder(torch.randn(5, 3)).square().sum().backward()
+    for name, parameter in decoder.named_parameters():
+        assert parameter.grad is not None
+        assert bool((parameter.grad != 0).all()), name
+
+
 def test_impossible_sizes_are_refused() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         MLPEncoder(0)
     with pytest.raises(ValueError, match="at least 1"):
         MLPDecoder(2, (3,), hidden=(0,))
-    with pytest.raises(ValueError, match="silu, relu"):
+    with pytest.raises(ValueError, match="silu, relu, leaky_relu"):
         MLPEncoder(3, activation="tanh")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="divide the width"):
         TextEncoder(4, 9, width=10, heads=4)

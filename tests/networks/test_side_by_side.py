@@ -49,7 +49,10 @@ def gradients(model: nn.Module, loss: Tensor) -> dict[str, Tensor]:
     return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 
 
-@pytest.mark.parametrize("settings", [{}, {"norm": True, "activation": "relu"}, {"dropout": 0.5}])
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"norm": True, "activation": "relu"}, {"activation": "leaky_relu"}, {"dropout": 0.5}],
+)
 def test_equal_networks_in_one_call_equal_one_call_each(settings: dict[str, object]) -> None:
     every = networks(**settings).eval()
     x = torch.randn(3, 5, 6)

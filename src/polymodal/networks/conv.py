@@ -81,7 +81,7 @@ class ConvEncoder(nn.Sequential):
         shape: Shape of one image, (C, H, W), sides of at least 4.
         channels: Channels after each level; None chooses them by the size.
         hidden: Sizes of the dense layers; none gives the flattened last level as features.
-        activation: "relu" or "silu".
+        activation: "silu", "relu" or "leaky_relu".
         dropout: Share of the dense units dropped in training.
         norm: Whether the dense layers have a layer norm.
 
@@ -117,6 +117,10 @@ class ConvEncoder(nn.Sequential):
 class ConvDecoder(nn.Sequential):
     """Dense layers, then transposed convolutions: (N, D) -> (N, *shape).
 
+    Units leak by default: where most pixels of all pictures are alike, as around a digit, the
+    first steps push a decoder of ReLUs so far that units die, at times all of them, and the
+    modality is the same picture for ever.
+
     Arguments:
         latent_dim: Size of the latent.
         shape: Shape of one row's output, (..., H, W): the axes before H and W are channels, as a
@@ -124,7 +128,7 @@ class ConvDecoder(nn.Sequential):
         channels: Channels of each level, from the finest to the coarsest, as in the encoder;
             None chooses them by the size.
         hidden: Sizes of dense layers before the one that makes the coarsest level.
-        activation: "relu" or "silu".
+        activation: "silu", "relu" or "leaky_relu".
         dropout: Share of the dense units dropped in training.
         norm: Whether the dense layers have a layer norm.
     """
@@ -136,7 +140,7 @@ class ConvDecoder(nn.Sequential):
         channels: Sequence[int] | None = None,
         hidden: Sequence[int] = (256,),
         *,
-        activation: ActivationName = "relu",
+        activation: ActivationName = "leaky_relu",
         dropout: float = 0.0,
         norm: bool = False,
     ) -> None:

@@ -7,23 +7,29 @@ vectors a step costs more Python than arithmetic.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal
 
 from torch import Tensor, nn
 
 from polymodal.networks.weights import DECODER_GAIN, HIDDEN_GAIN, OUTPUT_GAIN, started
 
-ActivationName = Literal["silu", "relu"]
-ACTIVATIONS: dict[str, type[nn.Module]] = {"silu": nn.SiLU, "relu": nn.ReLU}
+ActivationName = Literal["silu", "relu", "leaky_relu"]
+# In place, as they only ever follow a layer of ours; SiLU would have to copy its input for the
+# gradient, so that nothing is saved.
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "silu": nn.SiLU,
+    "relu": partial(nn.ReLU, inplace=True),
+    "leaky_relu": partial(nn.LeakyReLU, 0.01, inplace=True),
+}
 
 
 def activation_layer(name: ActivationName) -> nn.Module:
-    """The activation of that name. ReLU works in place: it only ever follows a layer of ours."""
+    """The activation of that name."""
     if name not in ACTIVATIONS:
         raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {name!r}.")
-    # In place, SiLU would have to copy its input for the gradient: nothing is saved.
-    return nn.ReLU(inplace=True) if name == "relu" else ACTIVATIONS[name]()
+    return ACTIVATIONS[name]()
 
 
 def check_sizes(sizes: Sequence[int], what: str) -> tuple[int, ...]:
@@ -65,7 +71,7 @@ def dense_layers(
     Arguments:
         in_features: Size of the input.
         hidden: Sizes of the layers; none gives an empty list.
-        activation: "silu" or "relu".
+        activation: "silu", "relu" or "leaky_relu".
         dropout: Share of the units dropped in training.
         norm: Whether a layer norm stands before each activation.
         active_inputs: How many inputs are non-zero at once (one-hot codes); all unless given.
@@ -93,7 +99,7 @@ class MLPEncoder(nn.Sequential):
         in_features: Size of one row's input, or its shape.
         hidden: Sizes of the hidden layers.
         out_features: Size of a last, linear layer; None ends in the last hidden layer.
-        activation: "silu" or "relu".
+        activation: "silu", "relu" or "leaky_relu".
         dropout: Share of the hidden units dropped in training.
         norm: Whether a layer norm stands before each activation.
         active_inputs: How many inputs are non-zero at once (one-hot codes); all unless given.
@@ -140,7 +146,7 @@ class MLPDecoder(nn.Sequential):
         latent_dim: Size of the latent.
         output_shape: Shape of one row's output, a likelihood's ``parameter_shape``.
         hidden: Sizes of the hidden layers.
-        activation: "silu" or "relu".
+        activation: "silu", "relu" or "leaky_relu".
         dropout: Share of the hidden units dropped in training.
         norm: Whether a layer norm stands before each activation.
 

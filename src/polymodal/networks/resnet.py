@@ -44,7 +44,7 @@ class ResidualBlock(nn.Module):
 
     Arguments:
         channels: The number of channels, in and out.
-        activation: "silu" or "relu".
+        activation: "silu", "relu" or "leaky_relu".
         dropout: Share of whole channels dropped in training.
         gain: How large f starts; small, so that a deep network starts near the identity.
     """
@@ -79,7 +79,7 @@ class ResidualConvEncoder(nn.Sequential):
         channels: Channels after each level; None chooses them by the size.
         blocks: Residual blocks a level.
         hidden: Sizes of the dense layers; none gives the flattened last level as features.
-        activation: "silu" or "relu".
+        activation: "silu", "relu" or "leaky_relu".
         dropout: Share of channels (blocks) and units (dense layers) dropped in training.
     """
 
@@ -121,7 +121,7 @@ class ResidualConvDecoder(nn.Sequential):
             None chooses them by the size.
         blocks: Residual blocks a level.
         hidden: Sizes of dense layers before the one that makes the coarsest level.
-        activation: "silu" or "relu".
+        activation: "silu", "relu" or "leaky_relu".
         dropout: Share of channels (blocks) and units (dense layers) dropped in training.
     """
 

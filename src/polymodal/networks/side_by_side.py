@@ -211,6 +211,8 @@ def signature_of(network: nn.Module) -> tuple[object, ...] | None:
             signature.append((kind, layer.p))
         elif kind in (nn.SiLU, nn.ReLU):
             signature.append(kind)
+        elif isinstance(layer, nn.LeakyReLU) and kind is nn.LeakyReLU:
+            signature.append((kind, layer.negative_slope))
         elif isinstance(layer, Reshape) and (place + 1 == len(layers) or len(layer.shape) == 1):
             signature.append((kind, layer.shape))
         else:
@@ -277,6 +279,8 @@ def _run(layer: _Layer, x: Tensor) -> Tensor:
         return functional.silu(x)
     if isinstance(first, nn.ReLU):
         return functional.relu(x)
+    if isinstance(first, nn.LeakyReLU):
+        return functional.leaky_relu(x, first.negative_slope)
     if isinstance(first, nn.LayerNorm):
         return _scaled(layer, functional.layer_norm(x, first.normalized_shape, eps=first.eps))
     if isinstance(first, nn.Dropout):

@@ -103,7 +103,7 @@ class TableEncoder(TableInputs):
     Arguments:
         columns: The table's columns, P of them.
         hidden: Sizes of the hidden layers.
-        activation: "silu" or "relu".
+        activation: "silu", "relu" or "leaky_relu".
         dropout: Share of the hidden units dropped in training.
         norm: Whether a layer norm stands before each activation.
     """

@@ -158,7 +158,7 @@ class TextContext(MLPDecoder):
         latent_dim: Size of the latent D.
         width: Size of the context F.
         hidden: Sizes of the hidden layers.
-        activation: "silu" or "relu".
+        activation: "silu", "relu" or "leaky_relu".
         dropout: Share of the hidden units dropped in training.
     """
 

@@ -21,7 +21,7 @@ class VectorEncoder(nn.Module):
     Arguments:
         features: The number of features P.
         hidden: Sizes of the hidden layers.
-        activation: "silu" or "relu".
+        activation: "silu", "relu" or "leaky_relu".
         dropout: Share of the hidden units dropped in training.
         norm: Whether a layer norm stands before each activation.
         mask_limit: Up to how many features the MLP sees every cell's presence.
