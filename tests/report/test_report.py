@@ -90,6 +90,16 @@ def test_it_needs_no_network(page: str) -> None:
     assert "XMLHttpRequest" not in page
 
 
+def test_it_says_how_much_of_the_latent_space_its_plane_shows(page: str) -> None:
+    said = re.search(
+        r"in which they differ most \((\d+)% and (\d+)% of the variance\)\. (.*?)</p>", page
+    )
+    assert said
+    assert int(said[2]) <= int(said[1]) <= 100 - int(said[2])
+    assert "of 4 latent numbers that modalities share" in said[3] or "All 4 latent" in said[3]
+    assert said[3].endswith("The 64 that are one modality&#39;s own are not shown here.")
+
+
 def test_its_pictures_open(page: str) -> None:
     found = set(re.findall(r"data:image/png;base64,([A-Za-z0-9+/=]+)", page))
     sizes = {Image.open(io.BytesIO(base64.b64decode(one))).size for one in found}

@@ -10,7 +10,7 @@ import torch
 from polymodal.report.cells import decoded_columns, is_number, write_value
 from polymodal.report.charts import draw_latent
 from polymodal.report.pictures import encode_figure
-from polymodal.tasks.blocks import SHARED
+from polymodal.tasks.blocks import SHARED, read_by
 from polymodal.tasks.generate import embed
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ def describe_latent(model: LatentModel, codec: DataCodec, tensors: Tensors) -> d
     index = torch.linspace(0, n_rows - 1, min(MOST_POINTS, n_rows)).round().long().unique()
     few = tensors.rows(index)
     # What is one modality's own would set rows apart by what they lack.
-    z = embed(model, few, SHARED).double().cpu().numpy()
+    whole = embed(model, few)
+    z = read_by(model, whole, SHARED).double().cpu().numpy()
     points, shares = project(z)
     columns = colour_columns(codec, few)
     first = next((c for c in columns if c.get("levels")), columns[0])
@@ -40,7 +41,7 @@ def describe_latent(model: LatentModel, codec: DataCodec, tensors: Tensors) -> d
         "sentence": (
             f"{len(index):,} test rows, each at the mean of its posterior given all that it has, "
             f"seen along the two directions in which they differ most ({shares[0]:.0%} and "
-            f"{_use(n_used, z.shape[1])}"
+            f"{shares[1]:.0%} of the variance). {_use(n_used, z.shape[1], whole.shape[1])}"
         ),
         "columns": columns,
         "plane": {
@@ -53,10 +54,15 @@ def describe_latent(model: LatentModel, codec: DataCodec, tensors: Tensors) -> d
     }
 
 
-def _use(n_used: int, n_latent: int) -> str:
-    if n_used == n_latent:
-        return f"All {n_latent} latent numbers differ between rows."
-    return f"{n_used} of {n_latent} latent numbers differ between rows; the others are not used."
+def _use(n_used: int, n_shown: int, n_latent: int) -> str:
+    """How many latent numbers are used, and which are not shown."""
+    which = "latent numbers" if n_shown == n_latent else "latent numbers that modalities share"
+    used = f"All {n_shown} {which} differ between rows."
+    if n_used < n_shown:
+        used = f"{n_used} of {n_shown} {which} differ between rows; the others are not used."
+    if n_shown == n_latent:
+        return used
+    return f"{used} The {n_latent - n_shown} that are one modality's own are not shown here."
 
 
 def project(z: np.ndarray) -> tuple[np.ndarray, tuple[float, float]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from torch import Tensor
+
 from polymodal.latent import LatentLayout
 from polymodal.model import LatentModel
 
@@ -16,12 +18,6 @@ def block_of(model: LatentModel, dimension: int) -> str:
     if dimension < layout.shared:
         return SHARED
     return list(layout.private)[int(layout.owner[dimension - layout.shared])]
-
-
-def has_shared(model: LatentModel) -> bool:
-    """Whether some latent numbers are said to be shared."""
-    layout = getattr(model, "layout", None)
-    return isinstance(layout, LatentLayout) and layout.shared > 0
 
 
 def numbers_of(model: LatentModel, block: str, size: int) -> list[int]:
@@ -39,3 +35,17 @@ def numbers_of(model: LatentModel, block: str, size: int) -> list[int]:
             f"{known or 'no blocks in this model'}."
         )
     return found
+
+
+def read_by(model: LatentModel, z: Tensor, block: str) -> Tensor:
+    """The latent numbers of a block, ``(..., D)`` -> ``(..., d)``.
+
+    ``"all"`` gives all, and so does ``"shared"`` where nobody shares any.
+
+    Raises:
+        ValueError: If the model has no such block.
+    """
+    size = z.shape[-1]
+    if block == ALL or (block == SHARED and size and block_of(model, 0) != SHARED):
+        return z
+    return z[..., numbers_of(model, block, size)]

@@ -15,7 +15,7 @@ from polymodal.distributions.tokens import TextObserved
 from polymodal.model import LatentModel
 from polymodal.tasks.answer import averaged_point, chunks, value_at, value_drawn
 from polymodal.tasks.asking import asking
-from polymodal.tasks.blocks import ALL, SHARED, has_shared, numbers_of
+from polymodal.tasks.blocks import ALL, read_by
 
 Values = Literal["auto", "mean", "mode", "median", "sample"]
 
@@ -97,6 +97,4 @@ def embed(model: LatentModel, source: Tensors, block: str = ALL) -> Tensor:
     pieces = [*chunks(len(source), 4, source.device)] or [torch.arange(0)]
     with asking(model, seed=0):
         z = torch.cat([model.answer_posterior(*source.gather(rows)).mean for rows in pieces])
-    if block == ALL or (block == SHARED and not has_shared(model)):
-        return z
-    return z[:, numbers_of(model, block, z.shape[1])]
+    return read_by(model, z, block)
