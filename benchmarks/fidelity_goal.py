@@ -28,6 +28,8 @@ MEASURES: dict[str, tuple[Cell, bool]] = {
     "Fréchet from the prior": (lambda run: run["frechet_prior"], False),
 }
 """Name -> cell, and whether more is better."""
+WHOSE = {"peer": ", MultiVae's", "defaults": " with defaults", "ours": ""}
+CODES = {"peer": "MultiVae", "defaults": "defaults", "ours": "polymodal"}
 
 
 def goal(runs: Sequence[Run]) -> str:
@@ -50,15 +52,22 @@ def goal(runs: Sequence[Run]) -> str:
         }
         best = (max if more else min)(found, key=found.__getitem__)
         ahead = own > found[best] if more else own < found[best]
-        code = ", MultiVae's" if best[1] == "peer" else ""
+        code = WHOSE[best[1]]
         said.append(
             f"{name} {_shown(own)} ({'best of all' if ahead else 'not reached'}: the best other, "
             f"`{best[0]}`{code}, has {_shown(found[best])})"
         )
+    alike = [f"`{recipe}`" for recipe, side in groups if side == "defaults"]
+    worth = (
+        f"so do those of {', '.join(alike)} in their rows with defaults, whose difference from "
+        "the others is what that alone is worth."
+        if alike
+        else "the others' do not: what that alone is worth is not told apart here."
+    )
     return (
         f"`{OWN}` was made to beat all others in both kinds of coherence with no worse Fréchet "
-        f"distance: {'; '.join(said)}. Its likelihood learns its scale and the others' does not, "
-        "which is a part of that recipe: what that alone is worth is not told apart here."
+        f"distance: {'; '.join(said)}. Its likelihood learns its scale and its decoders' units "
+        f"leak; {worth}"
     )
 
 
@@ -70,7 +79,7 @@ def lacking(runs: Sequence[Run], both: Sequence[str], seeds: int) -> str:
     sets = list(dict.fromkeys(run["set"] for run in runs))
     never = [name for name in both if not any(key[1] == name for key in groups)]
     fewer = [
-        f"`{recipe}` on {at} ({'MultiVae' if side == 'peer' else 'polymodal'}: {n})"
+        f"`{recipe}` on {at} ({CODES[side]}: {n})"
         for (at, recipe, side), n in groups.items()
         if n < seeds
     ]

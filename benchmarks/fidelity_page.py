@@ -62,8 +62,8 @@ def page(results: Path, both: Sequence[str]) -> str:
     runs = [json.loads(path.read_text()) for path in sorted(results.glob("*.json"))]
     parts = [
         "# Fidelity",
-        "Beside [MultiVae](https://github.com/AgatheSenellart/MultiVae), in the same runs: the "
-        "same pictures, networks, batch, epochs, learning rate, judges and estimators, by `python "
+        "Beside [MultiVae](https://github.com/AgatheSenellart/MultiVae): the "
+        "same pictures, networks, batch, epochs, learning rate and estimators, by `python "
         "benchmarks/fidelity.py --data DIR --peer PYTHON`. 10,000 training rows, 2,000 test rows, "
         "two strided convolutions a picture (1.6 M parameters for five modalities), 64 latent "
         "numbers (32 shared and 32 for each modality where a recipe has private ones), 15 epochs "
@@ -76,7 +76,8 @@ def page(results: Path, both: Sequence[str]) -> str:
         "**These are small runs.** Published models had 60,000 rows, deep residual networks and "
         "150 to 300 epochs, which no CPU does in a sitting: the values below say which code gets "
         "further on one budget, not what a method can reach. Classifiers trained on the real "
-        "pictures judge; a single class for all would get about .11.",
+        "pictures judge, all trained alike, but once on each machine that made runs: how often "
+        "they are right stands below each table. A single class for all would get about .11.",
         "*coherence, k*: share of decoded pictures with the row's class, given k other modalities "
         "(mean over subsets, then targets that were not given). *joint*: all modalities of a new "
         "row show one class; *by chance*, what the same class shares would give with nothing in "
@@ -148,10 +149,13 @@ def table(runs: list[Run]) -> str:
     for (recipe, side), mine in grouped(runs).items():
         said = [spread([cell(run) for run in mine]) for cell in cells.values()]
         lines.append(" | ".join([f"`{recipe}`", CODES[side], str(len(mine)), *said]))
-    caps = runs[0]["caps"]
-    told = ", ".join(f"{name} {value:.3f}" for name, value in caps.items())
+    caps = {name: [run["caps"][name] for run in runs] for name in runs[0]["caps"]}
+    told = ", ".join(f"{name} {min(v):.3f} to {max(v):.3f}" for name, v in caps.items())
     table = "\n".join(f"| {line} |" for line in lines)
-    return f"{table}\n\nThe judges tell real test pictures so often, which caps coherence: {told}."
+    return (
+        f"{table}\n\nThe judges tell real test pictures so often, which caps coherence, from the "
+        f"worst judges to the best: {told}."
+    )
 
 
 def spread(values: list[float]) -> str:
