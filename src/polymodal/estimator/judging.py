@@ -165,14 +165,17 @@ def labels_of(data: MultimodalData, label: str) -> tuple[np.ndarray, str | None]
         )
     import pandas as pd
 
-    column = pd.Series(np.asarray(found, dtype=object))
+    # As objects, since a None in a column of strings or dates becomes NaN or NaT.
+    column = pd.Series(found, dtype=object)
     listed = next((one for one in map(parsed, column) if isinstance(one, SETS)), None)
     if listed is not None:
         raise ValueError(
             f"{data.origin}: the label {label!r} holds lists ({listed!s:.40}), where a class is "
             "one value a row; name a column of classes."
         )
-    return column.where(column.notna(), None).to_numpy(dtype=object), home
+    labels = column.to_numpy(copy=True)
+    labels[column.isna().to_numpy(dtype=bool)] = None
+    return labels, home
 
 
 def classes_of(labels: np.ndarray, label: str) -> tuple[str, ...]:
