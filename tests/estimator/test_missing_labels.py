@@ -154,3 +154,24 @@ def test_a_comparison_has_no_class_of_what_lacks_a_label(dtype: str) -> None:
     assert set(found.classes) == set(LEVELS)
     for codes, rows in ((found.learned, split.train), (found.judged, split.judged)):
         assert (codes.numpy() < 0).tolist() == rows.native()["size"].isna().tolist()
+
+
+@pytest.mark.parametrize("kind", ["category", "text", None])
+@pytest.mark.parametrize("masked", ["present", "numpy"])
+def test_a_masked_label_is_none(masked: str, kind: str | None) -> None:
+    labels = np.array(LEVELS, dtype=object)[CODES]
+    rows = {"a": CODES + 0.0, "size": labels}
+    if masked == "numpy":
+        rows["size"] = np.ma.array(labels, mask=LACKING)
+    data = from_arrays(
+        rows,
+        present={"size": KNOWN} if masked == "present" else None,
+        kinds={"size": kind} if kind else None,
+    )
+    if kind is None:
+        some = ModalitySpec("table", columns=(ColumnSpec("a", "number"),))
+        data = data.with_schema(Schema({"a": some}))
+    found, home = labels_of(data, "size")
+    assert home == ("size" if kind else None)
+    assert found.tolist() == holed(LEVELS)
+    assert data.native()["size"].tolist() == labels.tolist()

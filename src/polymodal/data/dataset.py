@@ -12,7 +12,7 @@ import numpy as np
 from polymodal.data.extract import Extracted, extract
 from polymodal.data.kinds import CELLWISE
 from polymodal.data.names import Raw, nearest, objects
-from polymodal.data.rows import ArrayRows, RowIndex, Rows
+from polymodal.data.rows import ArrayRows, Column, RowIndex, Rows
 from polymodal.data.schema import Schema
 from polymodal.data.tags import tags_like
 
@@ -164,6 +164,13 @@ class MultimodalData:
         """What is there of one modality: bool, (N, P) where cells may be missing, else (N,)."""
         self._known(name)
         return self._present[name]
+
+    def column(self, name: str) -> Column | None:
+        """Raw cells of a column or array, whether a modality has it or not; None if none is there.
+
+        A column of a frame among arrays is found by :meth:`values` alone.
+        """
+        return self._rows.column(name)
 
     @property
     def in_arrays(self) -> bool:

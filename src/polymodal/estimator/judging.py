@@ -147,16 +147,14 @@ def labels_of(data: MultimodalData, label: str) -> tuple[np.ndarray, str | None]
         spec = data.schema[name]
         if label == name or label in spec.sources:
             home = name
-    found: Any = None
+    found, present = None, None
     if home is not None and data.schema[home].kind == "table":
         table = data.values(home)
         found = (
             table[label] if label in table else table.iloc[:, 0] if table.shape[1] == 1 else None
         )
     else:
-        native = data.native()
-        if label in native:
-            found = native[label]
+        found, present = data.column(label) or (None, None)
     if found is None or np.ndim(found) != 1:
         known = [*data.native()]
         raise ValueError(
@@ -167,14 +165,16 @@ def labels_of(data: MultimodalData, label: str) -> tuple[np.ndarray, str | None]
 
     # As objects, since a None in a column of strings or dates becomes NaN or NaT.
     column = pd.Series(found, dtype=object)
-    listed = next((one for one in map(parsed, column) if isinstance(one, SETS)), None)
+    labels = column.to_numpy(copy=True)
+    labels[column.isna().to_numpy(dtype=bool)] = None
+    if present is not None:
+        labels[~present] = None
+    listed = next((one for one in map(parsed, labels) if isinstance(one, SETS)), None)
     if listed is not None:
         raise ValueError(
             f"{data.origin}: the label {label!r} holds lists ({listed!s:.40}), where a class is "
             "one value a row; name a column of classes."
         )
-    labels = column.to_numpy(copy=True)
-    labels[column.isna().to_numpy(dtype=bool)] = None
     return labels, home
 
 
