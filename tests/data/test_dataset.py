@@ -146,6 +146,20 @@ def test_replace_refuses_what_does_not_fit(data) -> None:
         data.replace({"x": np.zeros(6)})
 
 
+@pytest.mark.parametrize("hole", [None, np.nan, np.float32("nan"), pd.NA, pd.NaT])
+def test_a_text_that_is_no_value_is_absent(hole: object) -> None:
+    texts = np.array(["red fox", None, "old owl"], dtype=object)
+    holed = texts.copy()
+    holed[1] = hole
+    read = from_arrays({"x": np.arange(3.0), "t": holed}, kinds={"t": "text"})
+    whole = from_arrays(
+        {"x": np.arange(3.0), "t": ["red fox", "a", "old owl"]}, kinds={"t": "text"}
+    )
+    for data in (read, whole.replace({"t": holed})):
+        assert data.present("t").tolist() == [True, False, True]
+        assert data.values("t").tolist() == texts.tolist()
+
+
 def test_split_parts_the_rows(data) -> None:
     train, test = data.split(0.33, seed=1)
     both = np.concatenate([train.values("vec"), test.values("vec")])

@@ -12,7 +12,7 @@ import numpy as np
 from polymodal.data.extract import Extracted, extract
 from polymodal.data.kinds import CELLWISE
 from polymodal.data.names import Raw, nearest, objects
-from polymodal.data.rows import ArrayRows, Column, RowIndex, Rows
+from polymodal.data.rows import ArrayRows, Column, RowIndex, Rows, are_nothing
 from polymodal.data.schema import Schema
 from polymodal.data.tags import tags_like
 
@@ -283,7 +283,12 @@ class MultimodalData:
                 )
             new = np.asarray(new) if spec.kind in CELLWISE else _as_array(new)
             _refuse_other_shape(new, kept.get(name), spec.kind, f"{self.origin}, {name!r}")
-            mask = _what_is_there(new, spec.kind) if mask is None else np.asarray(mask)
+            if mask is None:
+                mask = _what_is_there(new, spec.kind)
+                if new.dtype == object and spec.kind not in CELLWISE:
+                    new = new.copy()
+                    new[~mask] = None
+            mask = np.asarray(mask)
             rows = rows.with_values(name, spec, kept.get(name), new, mask)
             kept[name], there[name] = new, mask
         return MultimodalData(rows, self._schema, kept, there)
@@ -383,7 +388,7 @@ def _what_is_there(values: np.ndarray, kind: str) -> np.ndarray:
         values = values.reshape(len(values), -1)
         return ~np.isnan(values) if values.dtype.kind == "f" else np.ones(values.shape, dtype=bool)
     if values.dtype == object:
-        return np.fromiter((one is not None for one in values), dtype=bool, count=len(values))
+        return ~are_nothing(values)
     if values.dtype.kind == "f":
         holes: Raw = np.isnan(values.reshape(len(values), -1)).all(1)
         return ~holes

@@ -343,7 +343,7 @@ class ArrayRows(Rows):
         mask = self.given.get(name)
         there = np.ones(len(self), dtype=bool) if mask is None else mask
         if array.dtype == object or array.dtype.kind in "UT":
-            there = there & ~_is_nothing(array)
+            there = there & ~are_nothing(array)
         return Column(array, there)
 
     def with_values(
@@ -384,14 +384,16 @@ class ArrayRows(Rows):
         return replace(self, arrays=arrays, given=given)
 
 
-def _is_nothing(array: np.ndarray) -> np.ndarray:
-    """Where an array of objects or strings holds None or NaN; (N,)."""
+def are_nothing(array: np.ndarray) -> np.ndarray:
+    """Where an array of objects or strings holds None, NaN, NA or NaT; (N,)."""
     if array.dtype != object:
         return np.zeros(len(array), dtype=bool)
     return np.fromiter((_nothing(one) for one in array), dtype=bool, count=len(array))
 
 
-def _nothing(value: Raw) -> bool:
+def _nothing(value: object) -> bool:
     import pandas as pd
 
-    return value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value))
+    if isinstance(value, float | np.floating):
+        return bool(np.isnan(value))
+    return value is None or value is pd.NA or value is pd.NaT
