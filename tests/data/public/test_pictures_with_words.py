@@ -103,8 +103,9 @@ def test_birds_without_captions_and_captions_without_birds_are_named(tmp_path: P
         cub(tmp_path / "none")
 
 
-def test_birds_of_the_other_archive_pair_by_order(tmp_path: Path) -> None:
-    root = tmp_path / "cub"
+def write_cub_archive(home: Path) -> dict[str, list[str]]:
+    """The form with one file of captions a part; returns the lines of each."""
+    root = home / "cub"
     lines: dict[str, list[str]] = {"train": [], "test": []}
     for place, stem, grey in BIRDS:
         part = "test" if place == 1 else "train"
@@ -112,6 +113,11 @@ def test_birds_of_the_other_archive_pair_by_order(tmp_path: Path) -> None:
         lines[part] += [said(stem, k) for k in range(10)]
     for part, name in (("train", "trainval"), ("test", "test")):
         (root / f"text_{name}classes.txt").write_text("\n".join(lines[part]))
+    return lines
+
+
+def test_birds_of_the_other_archive_pair_by_order(tmp_path: Path) -> None:
+    root, lines = tmp_path / "cub", write_cub_archive(tmp_path)
     got = cub(tmp_path, captions="all", size=8)
     assert list(got.data.values("caption")) == lines["train"]
     assert greys(got.data.values("image")) == [g for g in (20, 40, 80, 100) for _ in range(10)]

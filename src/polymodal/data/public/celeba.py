@@ -14,6 +14,7 @@ from polymodal.data.public.folders import (
     by_numbers,
     check_choice,
     checked_rows,
+    entries,
     lines_of,
     refuse_lone,
 )
@@ -78,7 +79,8 @@ def celeba(
         pictures = pictures / "img_align_celeba"
     names, marks = _attributes(SOURCE.find(folder, _lists("list_attr_celeba"), "list"))
     parts = _parts(SOURCE.find(folder, _lists("list_eval_partition"), "list"))
-    files = {path.name: path for path in sorted(pictures.glob("*.jpg"), key=by_numbers)}
+    found = (path for path in entries(pictures) if path.suffix == ".jpg")
+    files = {path.name: path for path in sorted(found, key=by_numbers)}
     for listed, what in ((marks, "row of attributes"), (parts, "row in the list of parts")):
         refuse_lone(files, {name: name for name in listed}, ("picture", what), "CelebA")
     wanted = None if split is None else PARTS[split]

@@ -13,6 +13,7 @@ from polymodal.data.public.folders import (
     by_numbers,
     check_choice,
     checked_rows,
+    entries,
     lines_of,
     refuse_lone,
     spaced,
@@ -112,8 +113,8 @@ def _by_class(
 ) -> dict[tuple[str, str], Path]:
     """(class, file without suffix) -> file, the classes and in them the files by their order."""
     found = {}
-    for inside in sorted((path for path in folder.iterdir() if path.is_dir()), key=order):
-        for path in sorted(inside.iterdir(), key=order):
+    for inside in sorted((path for path in entries(folder) if path.is_dir()), key=order):
+        for path in sorted(entries(inside), key=order):
             if path.suffix.lower() == suffix:
                 found[inside.name, path.stem] = path
     return found

@@ -9,6 +9,7 @@ import numpy as np
 from polymodal.data.public.folders import (
     Source,
     checked_rows,
+    entries,
     lines_of,
     numbered,
     refuse_lone,
@@ -76,7 +77,8 @@ def flickr_tags(
 
 def _annotations(folder: Path, numbers: list[int]) -> tuple[np.ndarray, tuple[str, ...]]:
     """What each photograph shows, bool (N, L), and the labels' names."""
-    paths = [one for one in sorted(folder.glob("*.txt")) if one.stem.lower() != "readme"]
+    lists = [path for path in entries(folder) if path.suffix == ".txt"]
+    paths = [path for path in lists if path.stem.lower() != "readme"]
     if not paths:
         raise SOURCE.missing("annotations", folder, ["animals.txt"])
     places = {number: row for row, number in enumerate(numbers)}

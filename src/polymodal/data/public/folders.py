@@ -67,6 +67,19 @@ def spaced(count: int, n: int | None) -> np.ndarray:
     return np.arange(n) * count // n
 
 
+def entries(folder: Path) -> list[Path]:
+    """Files and folders of a folder, sorted, without what macOS and Windows leave there.
+
+    That is what begins with a dot (``.DS_Store``; ``._1.png``, which has the suffix of a picture
+    and is none), and ``Thumbs.db``.
+    """
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if not path.name.startswith(".") and path.name.lower() != "thumbs.db"
+    )
+
+
 def numbered(folder: Path, pattern: str) -> dict[tuple[int, ...], Path]:
     """Files of a folder by the numbers in their names, sorted by these.
 
@@ -78,7 +91,7 @@ def numbered(folder: Path, pattern: str) -> dict[tuple[int, ...], Path]:
         ValueError: If two names say the same numbers (``1.png`` and ``01.png``).
     """
     found: dict[tuple[int, ...], Path] = {}
-    for path in sorted(folder.iterdir()):
+    for path in entries(folder):
         match = re.fullmatch(pattern, path.name)
         if match is None:
             continue

@@ -11,6 +11,7 @@ from polymodal.data.public.folders import (
     Source,
     check_choice,
     checked_rows,
+    entries,
     numbered,
     refuse_lone,
 )
@@ -85,7 +86,7 @@ def _folders(home: Path, modalities: int | None) -> list[Path]:
 def _files(folder: Path) -> dict[tuple[int, ...], Path]:
     """(i, digit) -> file, in the order of i, then of the digit."""
     files = numbered(folder, r"(\d+)\.(\d)\.png")
-    strange = {path for path in folder.glob("*.png")} - set(files.values())
+    strange = {path for path in entries(folder) if path.suffix == ".png"} - set(files.values())
     if strange:
         raise ValueError(
             f"PolyMNIST: {min(strange)} is named otherwise than number.digit.png; remove it."
