@@ -43,7 +43,8 @@ def fitted(data: MultimodalData, epochs: int, args: argparse.Namespace, **more: 
         args.recipe, epochs=args.epochs or epochs, progress=False, seed=args.seed, **more
     ).fit(data)
     spent = time.process_time() - started
-    print(f"  {len(data):,} rows, {len(model.result_.history)} epochs, {spent:.0f} s of CPU")
+    epochs = len(model.result_.history)
+    print(f"  {len(data):,} rows, {args.recipe}, {epochs} epochs, {spent:.0f} s of CPU")
     return model
 
 
@@ -76,7 +77,7 @@ def digits(args: argparse.Namespace, file: str, other: str) -> None:
     for split, (digit, values, label) in parts.items():
         data[split] = pm.from_arrays({"digit": digit, other: values}, kinds=kinds)
         labels[split] = label
-    model = fitted(data["train"], 20, args)
+    model = fitted(data["train"], 60, args)
     show(model, data["test"])
     names = ("digit", other)
     seen = {s: model.codec_.encode(data[s]) for s in data}
@@ -232,7 +233,7 @@ def main() -> None:
     )
     ask.add_argument("--data", type=Path, default=Path(), help="the folder with the files")
     ask.add_argument("--only", nargs="+", choices=SETS, default=list(SETS))
-    ask.add_argument("--recipe", default="mopoe")
+    ask.add_argument("--recipe", default="polymodal")
     ask.add_argument("--epochs", type=int, default=0, help="0: as many as each set is given here")
     ask.add_argument("--seed", type=int, default=0)
     ask.add_argument("--series", default="conv", choices=("conv", "recurrent"))

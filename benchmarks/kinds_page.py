@@ -29,10 +29,10 @@ SETTINGS = {
     "emoji": "Training ended by the clock (`--max-seconds`); all else is the library's default.",
     "git": "Training ended by the clock (`--max-seconds`), and 400 rows drawn at random are "
     "held out; all else is the library's default.",
-    "speech": "The first 2,000 of 10,000 training pairs and 400 of 2,000 test pairs; 20 epochs, "
-    "about a tenth of what the library would take for so many rows.",
-    "signs": "The first 2,000 of 20,000 training pairs and 400 of 4,000 test pairs; 20 epochs, "
-    "about a tenth of what the library would take for so many rows.",
+    "speech": "The first 2,000 of 10,000 training pairs and 400 of 2,000 test pairs; 60 epochs, "
+    "a quarter of what the library would take for so many rows.",
+    "signs": "The first 2,000 of 20,000 training pairs and 400 of 4,000 test pairs; 60 epochs, "
+    "a quarter of what the library would take for so many rows.",
     "spikes": "75 epochs, three quarters of what the library would take; the spikes' likelihood "
     "(negative binomial, as for all counts) and the convolutional networks of series are its "
     "defaults.",
@@ -48,9 +48,10 @@ _HEAD = """# Each kind of modality on real data
 
 A modality is hidden in rows that the model never saw and told from the others, beside simple
 methods that see the same rows. These are the runs as they were printed; where a simple method is
-better, it says so. The recipe is `mopoe`, and settings are the library's defaults but for those
-that stand above each run; most runs have fewer epochs, so that they take minutes. What DIR must
-hold stands at the head of each script. The five pictures of one digit (PolyMNIST's protocol) are
+better, it says so. The recipe stands in each run (the default is `polymodal`; runs of texts are
+older and have `mopoe`), and settings are the library's defaults but for those that stand above
+each run; most runs have fewer epochs, so that they take minutes. What DIR must hold stands at
+the head of each script. The five pictures of one digit (PolyMNIST's protocol) are
 on the page of [fidelity](fidelity.md).
 
 *skill* is 1 - error / error of the best simple method: above 0 the model is better, [low, high]

@@ -247,7 +247,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", type=Path, default=None)
     parser.add_argument("--sets", default="fashion")
-    parser.add_argument("--recipe", default="mopoe")
+    parser.add_argument("--recipe", default="polymodal")
     parser.add_argument("--names", type=lambda said: said.split(","), default=None)
     parser.add_argument("--epochs", type=int, default=None)
     parser.add_argument("--max-seconds", type=float, default=None)
