@@ -11,6 +11,7 @@ import torch
 from polymodal.cli.compare import where
 from polymodal.comparison.result import Comparison, Group, Row
 from polymodal.comparison.words import recommend
+from polymodal.evaluate.held import say_width
 from polymodal.evaluate.ranking import Ranking
 from polymodal.evaluate.result import Estimate
 from polymodal.evaluate.sheet import Asked, Sheet
@@ -169,6 +170,22 @@ def test_where_the_winner_is_another_at_one_modality() -> None:
 )
 def test_intervals_that_promise_wrongly(coverage: float, words: str) -> None:
     assert words in said({"one": 1.0}, coverage, one=(0.5, 0.5))
+
+
+@pytest.mark.parametrize(("coverage", "n"), [(1.0, 10), (1.0, 30), (0.8, 34), (0.9, 20)])
+def test_few_rows_say_nothing_of_the_intervals(coverage: float, n: int) -> None:
+    """The same as an evaluation says of so many rows."""
+    ranked = ranking(one=(0.5, 0.5))
+    few = [dataclasses.replace(one, n=n) for one in THINGS]
+    sheets = {
+        name: [dataclasses.replace(sheets[0], asked=tuple(few))]
+        for name, sheets in ranked.sheets.items()
+    }
+    ranked = Ranking(sheets)
+    words = recommend(ranked, rows(ranked, {"one": 1.0}, coverage), 0.9, {}).words
+    end = say_width(Estimate(coverage, coverage, coverage), 0.9, n, "test rows")
+    assert f"held the truth in {coverage:.0%}; that may be chance, as there are too few" in words
+    assert end in words
 
 
 def test_short_fits_and_nothing_left() -> None:

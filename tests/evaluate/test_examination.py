@@ -65,6 +65,8 @@ def test_skill_of_every_column_is_that_of_evaluate(fitted) -> None:
     observed = ranking.measure("it", "coverage").value
     nominal = {level: share for level, share, _ in said.calibration}
     assert observed == pytest.approx(nominal[0.9])
+    assert said.held is not None
+    assert said.held.share.value == pytest.approx(observed)
 
 
 def test_sheets_of_one_examination_are_the_same_whenever_they_are_made(fitted) -> None:

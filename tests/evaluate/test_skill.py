@@ -226,6 +226,10 @@ def test_intervals_of_a_perfect_sampler_are_calibrated() -> None:
     assert row.coverage is not None
     assert abs(row.coverage.value - 0.9) < 0.06
     assert "as they should" in result.verdict
+    assert result.held is not None
+    nominal = {level: (share, n) for level, share, n in result.calibration}
+    assert (result.held.share.value, result.held.n) == pytest.approx(nominal[0.9])
+    assert result.held.rows == 300
 
 
 def test_same_seed_same_result_and_nothing_is_changed(data) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from polymodal.evaluate.result import Estimate, SkillRow
+from polymodal.evaluate.result import Estimate, Held, SkillRow
 from polymodal.evaluate.scores import judge, skill_of
 from polymodal.evaluate.verdict import short_labels, write_verdict
 
@@ -36,7 +36,7 @@ def test_each_outcome_is_named_with_its_winner() -> None:
         replace(ROW, modality="table", column="sex", kind="category", verdict="worse"),
         replace(ROW, modality="caption", kind="text", best_baseline="knn", verdict="worse"),
     ]
-    words = write_verdict(rows, [(0.9, 0.5, 70)], 0.9, 100)
+    words = write_verdict(rows, Held(Estimate(0.5, 0.4, 0.6), 70, 70), 0.9, 100)
     assert "beats the best simple baseline for image (its error is 25 % lower)" in words
     assert "is no better than the best simple baseline for age" in words
     assert "is beaten by logistic regression for sex and by the nearest neighbour's text" in words
@@ -55,19 +55,29 @@ def test_each_outcome_is_named_with_its_winner() -> None:
 )
 def test_the_advice_follows_the_verdicts(verdicts: list, words: str) -> None:
     rows = [replace(ROW, modality=str(i), verdict=v) for i, v in enumerate(verdicts)]
-    assert words in write_verdict(rows, [], 0.9, 100)
+    assert words in write_verdict(rows, None, 0.9, 100)
 
 
 @pytest.mark.parametrize(
     ("observed", "words"), [(0.7, "too narrow"), (0.9, "as they should"), (0.99, "wider")]
 )
 def test_the_intervals_are_read_aloud(observed: float, words: str) -> None:
-    assert words in write_verdict([ROW], [(0.5, 0.1, 9), (0.9, observed, 9)], 0.9, 100)
+    half = 2 * (observed * (1 - observed) / 200) ** 0.5
+    held = Held(Estimate(observed, observed - half, observed + half), 200, 200)
+    assert words in write_verdict([ROW], held, 0.9, 100)
+
+
+@pytest.mark.parametrize(("n", "said"), [(1, "1 number;"), (2, "2 numbers;"), (10, "10 numbers;")])
+def test_a_few_numbers_say_nothing_of_the_intervals(n: int, said: str) -> None:
+    """All of ten inside is no wonder of intervals that hold nine of ten."""
+    words = write_verdict([ROW], Held(Estimate(1.0, 1.0, 1.0), n, n), 0.9, 100)
+    assert f"held the truth in 100% of {said} that may be chance, as there are too few" in words
+    assert "wider" not in words
 
 
 def test_rows_of_r2_are_not_told_twice() -> None:
     worse = replace(ROW, metric="r2", verdict="worse")
-    assert write_verdict([ROW, worse], [], 0.9, 100) == write_verdict([ROW], [], 0.9, 100)
+    assert write_verdict([ROW, worse], None, 0.9, 100) == write_verdict([ROW], None, 0.9, 100)
 
 
 def test_names_are_short_unless_two_things_share_them() -> None:
@@ -79,7 +89,7 @@ def test_names_are_short_unless_two_things_share_them() -> None:
 
 def test_long_lists_are_cut() -> None:
     rows = [replace(ROW, modality=f"m{i}") for i in range(12)]
-    assert "m6 and 5 others" in write_verdict(rows, [], 0.9, 100)
+    assert "m6 and 5 others" in write_verdict(rows, None, 0.9, 100)
 
 
 def test_skill_is_defined_everywhere() -> None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from polymodal.comparison.result import Row
+from polymodal.evaluate.examiner import COVERED
+from polymodal.evaluate.held import say_width
 from polymodal.evaluate.ranking import Ranking
 from polymodal.evaluate.scores import FEWEST_ROWS
 
@@ -35,7 +37,6 @@ GROUPS = {
 }
 """Group of further columns -> what its numbers are."""
 
-_NEAR = 0.05
 _SMALL_LOSS = 0.05
 _CHEAPER = 0.9
 _FEW_SECONDS = 10.0
@@ -77,7 +78,7 @@ def recommend(
         return Advice(words, chosen.pick)
     row = recipes[chosen.pick]
     said = [_advice(ranking, recipes, chosen), _places(ranking, recipes, chosen.pick)]
-    said += [_honesty(row, level), _effort(row, chosen.pick, epochs)]
+    said += [_honesty(row, level, _rows_with_numbers(ranking)), _effort(row, chosen.pick, epochs)]
     return Advice(" ".join(part for part in said if part), chosen.pick)
 
 
@@ -218,17 +219,19 @@ def _places(ranking: Ranking, recipes: Mapping[str, Row], pick: str) -> str:
     return " ".join(said)
 
 
-def _honesty(row: Row, level: float) -> str:
+def _honesty(row: Row, level: float, n_rows: int) -> str:
     """Whether the intervals of the chosen recipe hold what they promise."""
     if row.coverage is None:
         return ""
-    observed = row.coverage.value
-    said = f"The {level:.0%} intervals of {row.method} held the truth in {observed:.0%}"
-    if observed < level - _NEAR:
-        return f"{said}: too narrow, do not take them at their word."
-    if observed > level + _NEAR:
-        return f"{said}: wider than they need to be."
-    return f"{said}, as they should."
+    share = row.coverage.value
+    few = "test rows or seeds" if len(row.seeds) > 1 else "test rows"
+    said = f"The {level:.0%} intervals of {row.method} held the truth in {share:.0%}"
+    return f"{said}{say_width(row.coverage, level, n_rows, few)}"
+
+
+def _rows_with_numbers(ranking: Ranking) -> int:
+    """At least so many test rows have a number whose interval was counted."""
+    return max((one.n for one in ranking.asked if one.kind in COVERED), default=0)
 
 
 def _effort(row: Row, pick: str, epochs: Mapping[str, tuple[int, int]]) -> str:

@@ -19,7 +19,7 @@ from polymodal.data.codec import DataCodec
 from polymodal.data.tensors import Tensors
 from polymodal.evaluate.answers import Answered, Imputer
 from polymodal.evaluate.bootstrap import bootstrap
-from polymodal.evaluate.examiner import UNCOVERED, Examiner
+from polymodal.evaluate.examiner import COVERED, Examiner
 from polymodal.evaluate.hidden_likelihood import hidden_log_likelihood
 from polymodal.evaluate.questions import (
     Question,
@@ -115,7 +115,7 @@ class Examination:
                 said = {"it": answer.point[rows]}
                 one = examiner.judgement(question, target, truth, rows, said, spread)
                 errors.append(_error(one, question.rows[rows], "it"))
-                if spread and target.kind not in UNCOVERED:
+                if spread and target.kind in COVERED:
                     _count(inside, question.rows[rows], one)
         sums: dict[str, OverRows] = {"coverage": inside} if inside.counts.any() else {}
         lacks: dict[str, str] = {}

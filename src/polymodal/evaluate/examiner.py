@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -25,8 +26,15 @@ from polymodal.model import LatentModel
 from polymodal.random import derive_seed
 from polymodal.typing import as_cells
 
-UNCOVERED = ("image", "count", "series")
-"""Kinds of which coverage is not counted: their values stand on bounds or on few steps."""
+COVERED = ("number", "positive", "vector", "embedding", "audio")
+"""Kinds of which coverage is counted; other numbers stand on bounds or on few steps."""
+
+
+class Hits(NamedTuple):
+    """Which intervals of some numbers hold the truth: ``(L, n)``, and the test rows ``(n,)``."""
+
+    inside: Tensor
+    rows: Tensor
 
 
 @dataclass
@@ -77,8 +85,8 @@ class Examiner:
 
     def judge(
         self, model: LatentModel, question: Question
-    ) -> Iterator[tuple[list[SkillRow], Tensor | None]]:
-        """Rows of skill of each target, and hits of its intervals ``(L, cells)``."""
+    ) -> Iterator[tuple[list[SkillRow], Hits | None]]:
+        """Rows of skill of each target, and whether its intervals held the truth."""
         truth = self.truth(question)
         answers = self.answers(model, question, truth)
         given = self.given(question)
@@ -198,7 +206,7 @@ class Examiner:
         truth: dict[str, Tensor],
         rows: Tensor,
         baselines: dict[str, Tensor],
-    ) -> tuple[list[SkillRow], Tensor | None]:
+    ) -> tuple[list[SkillRow], Hits | None]:
         rows = rows.cpu()
         spread: dict[str, Tensor] = {}
         hits = None
@@ -215,10 +223,12 @@ class Examiner:
             self.texts.append((judgement, question.rows.cpu()[rows]))
         if answer.inside is not None:
             inside, cells = answer.inside[:, rows], judgement.spread_cells
-            hits = inside[:, cells] if cells is not None else inside.flatten(1)
+            cells = torch.ones_like(inside[0]) if cells is None else cells
+            where = question.rows.cpu()[rows][:, None].expand(cells.shape)
+            hits = Hits(inside[:, cells], where[cells])
         found = skill_rows(judgement, resamples=self.bootstrap, seed=derive_seed(self.seed, 4))
         # Pixels lie on the bounds 0 and 1 so often that their coverage says little.
-        return found, None if target.kind in UNCOVERED else hits
+        return found, hits if target.kind in COVERED else None
 
     def _crps_of_column(self, target: Target, truth: Tensor) -> Tensor:
         """CRPS of the training rows' own distribution, ``(n, F)``."""

@@ -129,6 +129,21 @@ class TextScore:
 
 
 @dataclass(frozen=True)
+class Held:
+    """How many of all numbers that were asked for lay inside their intervals of one level.
+
+    Arguments:
+        share: The share inside, with its interval over rows.
+        n: Numbers.
+        rows: Rows that have any of them.
+    """
+
+    share: Estimate
+    n: int
+    rows: int
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """A model's skill on held-out rows.
 
@@ -141,6 +156,8 @@ class Evaluation:
         notes: Which rows were judged where not all, what could not be judged and why, a sentence
             each.
         texts: Scores of captions and translations, of every text that was hidden whole.
+        held: How many of all numbers lay inside their intervals of ``level``; None where no
+            number was judged.
     """
 
     rows: list[SkillRow]
@@ -149,6 +166,7 @@ class Evaluation:
     level: float = 0.9
     notes: list[str] = field(default_factory=list)
     texts: list[TextScore] = field(default_factory=list)
+    held: Held | None = None
 
     def frame(self) -> pd.DataFrame:
         """A line a row; estimates as three columns: ``model``, ``model_low``, ``model_high``."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor
 
 from polymodal.data.codec import DataCodec
 from polymodal.data.tensors import Tensors
 from polymodal.evaluate.answers import Imputer
 from polymodal.evaluate.captions import score_texts
-from polymodal.evaluate.examiner import Examiner
+from polymodal.evaluate.examiner import Examiner, Hits
+from polymodal.evaluate.held import count_held
 from polymodal.evaluate.questions import (
     MOST_COLUMNS,
     Question,
@@ -78,31 +78,38 @@ def evaluate_skill(
     cells = cell_question(codec, test, cell_share, generator)
     questions += [cells] if cells is not None else []
     rows: list[SkillRow] = []
-    inside: list[Tensor] = []
+    told_of: list[Hits] = []
     for number, question in enumerate(questions):
         if progress is not None:
             progress(number, len(questions), question.title)
         for found, hits in examiner.judge(model, question):
             rows += found
-            inside += [hits] if hits is not None else []
+            told_of += [hits] if hits is not None else []
     texts, left_out = score_texts(examiner, test)
     if progress is not None:
         progress(len(questions), len(questions), "done")
-    calibration = _calibration(levels, inside)
+    hits = _joined(told_of, len(levels))
+    calibration = _calibration(levels, hits)
+    held = count_held(
+        hits.inside[examiner.level_index], hits.rows, len(test),
+        resamples=bootstrap, seed=derive_seed(seed, 4),
+    )  # fmt: skip
     told = [*notes, *_notes(codec, questions, examiner.unknown)]
-    verdict = write_verdict(rows, calibration, level, len(test), told, held_out=held_out)
-    return Evaluation(rows, verdict, calibration, level, [*told, *left_out], texts)
+    verdict = write_verdict(rows, held, level, len(test), told, held_out=held_out)
+    return Evaluation(rows, verdict, calibration, level, [*told, *left_out], texts, held)
 
 
-def _calibration(levels: list[float], inside: list[Tensor]) -> list[tuple[float, float, int]]:
+def _joined(hits: Sequence[Hits], n_levels: int) -> Hits:
+    """All numbers together."""
+    none = Hits(torch.zeros(n_levels, 0, dtype=torch.bool), torch.zeros(0, dtype=torch.long))
+    return Hits(*(torch.cat(one, -1) for one in zip(none, *hits, strict=True)))
+
+
+def _calibration(levels: list[float], hits: Hits) -> list[tuple[float, float, int]]:
     """Observed coverage of each level, over all numbers."""
-    if not inside:
-        return []
-    hits = torch.cat(inside, 1).double()
-    return [
-        (level, observed, hits.shape[1])
-        for level, observed in zip(levels, hits.mean(1).tolist(), strict=True)
-    ]
+    n = len(hits.rows)
+    shares = hits.inside.double().mean(1).tolist()
+    return [(level, share, n) for level, share in zip(levels, shares, strict=True)] if n else []
 
 
 def _notes(codec: DataCodec, questions: list[Question], unknown: list[str]) -> list[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from polymodal.evaluate.result import SkillRow
+from polymodal.evaluate.held import say_width
+from polymodal.evaluate.result import Held, SkillRow
 from polymodal.evaluate.scores import FEWEST_ROWS, repeats
 
 _BASELINE = {
@@ -20,7 +21,6 @@ _HIDDEN = {
     "cells": "When single cells of a table are hidden",
 }
 _MOST_NAMED = 8
-_NEAR = 0.05
 
 Labels = dict[str, str]
 
@@ -34,7 +34,7 @@ def baseline_name(row: SkillRow, baseline: str | None = None) -> str:
 
 def write_verdict(
     rows: Sequence[SkillRow],
-    calibration: Sequence[tuple[float, float, int]],
+    held: Held | None,
     level: float,
     n_rows: int,
     notes: Sequence[str] = (),
@@ -45,7 +45,7 @@ def write_verdict(
 
     Arguments:
         rows: The rows of skill; those of second measures are left out, as they repeat the first.
-        calibration: (nominal level, observed coverage, cells).
+        held: How many numbers lay inside their intervals; None where no number was judged.
         level: The level of which the intervals are spoken of.
         n_rows: Rows of the data.
         notes: What could not be judged, a sentence each.
@@ -72,7 +72,7 @@ def write_verdict(
             f"With fewer than {FEWEST_ROWS} rows nothing is called better or worse: "
             f"so it is for {_names(few, labels)}."
         )
-    said += [_calibration_words(calibration, level), *notes, _advice(rows)]
+    said += [_held_words(held, level), *notes, _advice(rows)]
     return " ".join(part for part in said if part)
 
 
@@ -100,18 +100,13 @@ def _task_words(task: str, rows: Sequence[SkillRow], labels: Labels) -> str:
     return f"{_HIDDEN[task]}, the model {_list(clauses, '; it ')}."
 
 
-def _calibration_words(calibration: Sequence[tuple[float, float, int]], level: float) -> str:
+def _held_words(held: Held | None, level: float) -> str:
     """Whether the intervals hold what they promise."""
-    found = [(observed, n) for nominal, observed, n in calibration if abs(nominal - level) < 1e-9]
-    if not found or not found[0][1]:
+    if held is None:
         return ""
-    observed, n = found[0]
-    words = f"Its {level:.0%} intervals held the truth in {observed:.0%} of {n:,} numbers"
-    if observed < level - _NEAR:
-        return f"{words}: they are too narrow, so do not take them at their word."
-    if observed > level + _NEAR:
-        return f"{words}: they are wider than they need to be."
-    return f"{words}, as they should."
+    share, n = held.share, f"{held.n:,} number{'' if held.n == 1 else 's'}"
+    words = f"Its {level:.0%} intervals held the truth in {share.value:.0%} of {n}"
+    return f"{words}{say_width(share, level, held.rows)}"
 
 
 def _advice(rows: Sequence[SkillRow]) -> str:

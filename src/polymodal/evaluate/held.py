@@ -1,0 +1,127 @@
+r"""Whether intervals hold what they promise, by more than chance explains.
+
+The numbers of one row go wrong together, so n of them are worth fewer than n. With p the share
+inside, p' the bound of its bootstrap interval over rows on the side of the promise, z of the
+normal and t of Student's distribution with one less freedom than rows, they are worth
+
+.. math:: n^* = p (1 - p) \left( z^2 / (t\, |p' - p|) \right)^2
+
+that are independent, and at most one a row where the bootstrap has nothing to show: where every
+row has the same share, or there are hardly any rows. The promise is broken where it lies outside
+the exact interval of Clopper and Pearson for a share p of n*.
+
+References:
+    C. J. Clopper, E. S. Pearson. The use of confidence or fiducial limits illustrated in the case
+    of the binomial. Biometrika 26, 1934. https://doi.org/10.1093/biomet/26.4.404
+    Edward Korn, Barry Graubard. Confidence intervals for proportions with small expected number of
+    positive counts estimated from survey data. Survey Methodology 24, 1998.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from polymodal.evaluate.bootstrap import CONFIDENCE, bootstrap, percentile_interval
+from polymodal.evaluate.result import Estimate, Held
+from polymodal.evaluate.scores import FEWEST_ROWS
+from polymodal.evaluate.sheet import RowSums
+
+Width = Literal["narrow", "right", "wide", "unsure"]
+
+_NEAR = 0.05
+"""A difference that harms nobody, however sure it is."""
+_TAIL = (1 - CONFIDENCE) / 2
+
+
+def judge_width(share: Estimate, level: float, n_rows: int) -> Width:
+    """Whether intervals are as wide as they promise.
+
+    Arguments:
+        share: Share of truths inside, with its interval over rows.
+        level: The share that was promised.
+        n_rows: Rows that have any of those truths.
+
+    Returns:
+        ``"unsure"`` where chance may explain the difference, or where there is none but so few
+        rows that not even a share of 1 would have told anything.
+
+    Example:
+        >>> judge_width(Estimate(1.0, 1.0, 1.0), 0.9, 2)
+        'unsure'
+        >>> judge_width(Estimate(1.0, 1.0, 1.0), 0.9, 200)
+        'wide'
+    """
+    n = _independent(share, level, n_rows)
+    low, high = _exact_interval(share.value, n)
+    if abs(share.value - level) <= _NEAR:
+        return "right" if _exact_interval(1.0, n)[0] > level else "unsure"
+    if low <= level <= high:
+        return "unsure"
+    return "narrow" if share.value < level else "wide"
+
+
+def say_width(share: Estimate, level: float, n_rows: int, few: str = "rows") -> str:
+    """The same as the end of a sentence that gave the share.
+
+    Arguments:
+        share: Share of truths inside, with its interval over rows.
+        level: The share that was promised.
+        n_rows: Rows that have any of those truths.
+        few: What there is too little of where chance may explain the share.
+    """
+    return {
+        "narrow": ": they are too narrow, so do not take them at their word.",
+        "wide": ": they are wider than they need to be.",
+        "right": ", as they should.",
+        "unsure": f"; that may be chance, as there are too few {few} to judge by.",
+    }[judge_width(share, level, n_rows)]
+
+
+def count_held(
+    inside: Tensor, rows: Tensor, n_rows: int, *, resamples: int, seed: int
+) -> Held | None:
+    """The share of numbers inside their intervals; None of none.
+
+    Arguments:
+        inside: Whether each number is, ``(n,)``.
+        rows: The row of each, ``(n,)``.
+        n_rows: Rows in all.
+        resamples: Bootstrap resamples of the rows.
+        seed: The resamples follow from it.
+    """
+    if not len(rows):
+        return None
+    values, counts = torch.zeros(2, n_rows, dtype=torch.float64)
+    values.index_add_(0, rows, inside.double())
+    counts.index_add_(0, rows, torch.ones(len(rows), dtype=torch.float64))
+    sums = RowSums(values, counts)
+    whole, replicates = bootstrap(
+        lambda w: sums.mean(w)[:, None], n_rows, resamples=resamples, seed=seed
+    )
+    share = Estimate(whole.item(), *percentile_interval(replicates[:, 0]))
+    return Held(share, len(rows), int((counts > 0).sum()))
+
+
+def _independent(share: Estimate, level: float, n_rows: int) -> float:
+    """How many independent truths are worth as much."""
+    from scipy.stats import norm, t
+
+    p = share.value
+    half = share.high - p if p < level else p - share.low
+    if n_rows < FEWEST_ROWS or not half > 0:
+        return n_rows
+    z, wide = norm.ppf(1 - _TAIL), t.ppf(1 - _TAIL, n_rows - 1)
+    return float(p * (1 - p) * (z * z / (wide * half)) ** 2)
+
+
+def _exact_interval(p: float, n: float) -> tuple[float, float]:
+    """Where the true share may lie if a share p of n was seen; n need not be whole."""
+    from scipy.stats import beta
+
+    k = p * n
+    low = float(beta.ppf(_TAIL, k, n - k + 1)) if k > 0 else 0.0
+    high = float(beta.ppf(1 - _TAIL, k + 1, n - k)) if k < n else 1.0
+    return low, high
