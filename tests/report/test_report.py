@@ -15,11 +15,12 @@ from PIL import Image
 from polymodal.data.modalities import NetworkSettings
 from polymodal.data.sources import from_arrays
 from polymodal.estimator import MultimodalModel
-from polymodal.evaluate.result import Estimate, Evaluation, SkillRow
+from polymodal.evaluate.result import Estimate, Evaluation, Held, SkillRow
 from polymodal.report import write_report
 from polymodal.report.answers import questions, which_shown
 from polymodal.report.charts import draw_training
 from polymodal.report.made import describe_making
+from polymodal.report.write import describe_calibration
 
 BAD = "<script>alert(1)</script>"
 
@@ -60,7 +61,9 @@ def evaluation() -> Evaluation:
         "cells", "facts", BAD, "category", "error_rate", 40, one, one, None, one, None, None,
         "knn", Estimate(-0.2, -0.4, -0.1), "worse",
     )  # fmt: skip
-    return Evaluation([row], f"The verdict on {BAD}.", [(0.5, 0.45, 80), (0.9, 0.7, 80)])
+    calibration = [(0.5, 0.45, 80), (0.9, 0.7, 80)]
+    held = Held(Estimate(0.7, 0.6, 0.8), 80, 40)
+    return Evaluation([row], f"The verdict on {BAD}.", calibration, held=held)
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +130,17 @@ def test_every_section_is_there(page: str) -> None:
     assert "too narrow" in page
     assert "worse than 5 neighbours" in page
     assert page.count("<details") == 14 + 1  # every subset of four, and the citation
+
+
+def test_the_reading_of_the_intervals_is_that_of_the_verdict() -> None:
+    def read(n: int) -> str:
+        held = Held(Estimate(1.0, 1.0, 1.0), n, n)
+        found = describe_calibration(Evaluation([], "", [(0.9, 1.0, n)], held=held))
+        assert found is not None
+        return found["sentence"]
+
+    assert "100% lay inside their 90% intervals; that may be chance, as there are too" in read(2)
+    assert "100% lay inside their 90% intervals: they are wider than they need to be." in read(200)
 
 
 def test_without_an_evaluation_its_sections_are_left_out(

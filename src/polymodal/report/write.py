@@ -7,6 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from polymodal.evaluate.held import say_width
 from polymodal.replacing import write_whole
 from polymodal.report.answers import answer_grids, cell_grid, which_shown
 from polymodal.report.cells import show
@@ -154,24 +155,16 @@ def describe_training(result: TrainResult | None) -> dict[str, Any] | None:
 
 def describe_calibration(evaluation: Evaluation | None) -> dict[str, Any] | None:
     """The calibration plot and a sentence that reads it; None where no number was judged."""
-    if evaluation is None or not evaluation.calibration:
+    if evaluation is None or not evaluation.calibration or evaluation.held is None:
         return None
-    points = sorted(evaluation.calibration)
-    nominal, observed, cells = min(points, key=lambda point: abs(point[0] - 0.9))
-    off = sum(point[1] - point[0] for point in points) / len(points)
-    if off < -0.05:
-        judged = "too narrow: trust them less than they say"
-    elif off > 0.05:
-        judged = "too wide: the model knows more than it says"
-    else:
-        judged = "as wide as they should be"
+    held, level = evaluation.held, evaluation.level
+    inside = f"{held.share.value:.0%} lay inside their {level:.0%} intervals"
     return {
-        "picture": encode_figure(draw_calibration(points)),
+        "picture": encode_figure(draw_calibration(sorted(evaluation.calibration))),
         "width": 380,
         "sentence": (
-            f"Of {cells:,} hidden numbers, {observed:.0%} lay inside their {nominal:.0%} interval:"
-            f" over all levels, intervals are {judged}. On the dashed line, promise and outcome "
-            "are equal; the band is the error of counting."
+            f"Of {held.n:,} hidden numbers, {inside}{say_width(held.share, level, held.rows)} On "
+            "the dashed line, promise and outcome are equal; the band is the error of counting."
         ),
     }
 
