@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from polymodal.comparison.progress import duration
 from polymodal.comparison.result import REAL, Comparison, Group, Row
+from polymodal.comparison.words import against_skill
 from polymodal.evaluate.coherence_measure import SHARES
 from polymodal.evaluate.result import Estimate
 
@@ -172,8 +173,9 @@ def legend(comparison: Comparison, hidden: Sequence[str] = ()) -> list[str]:
         else "which rows happened to be the test; the chance in training is not in it, as there "
         "is one seed: ask for 3"
     )
+    ranks = "rank: 1 + the number of methods that are better beyond noise; equals share a rank."
     said = [
-        "rank: 1 + the number of methods that are better beyond noise; equals share a rank.",
+        f"{ranks} {against_skill(comparison.rows)}".rstrip(),
         "skill: 0 is as good as taking the best simple method for every single column or "
         "modality; +0.10 is 10% less error than that, 1 is perfect, below 0 is worse.",
         f"95% interval: of the skill; it covers {covers}.",

@@ -247,6 +247,32 @@ def _effort(row: Row, pick: str, epochs: Mapping[str, tuple[int, int]]) -> str:
     return ""
 
 
+def against_skill(rows: Sequence[Row]) -> str:
+    """Why some have a better rank than methods of more skill; nothing where none has.
+
+    Skills are compared as they are shown: those that look equal give no reason to wonder.
+    """
+    known = [
+        (row.method, row.rank, round(row.skill.value, 2)) for row in rows if row.rank and row.skill
+    ]
+    above = {
+        name: [other for other, place, more in known if place > rank and more > skill]
+        for name, rank, skill in known
+    }
+    odd = [(name, _list(others)) for name, others in above.items() if others]
+    if not odd:
+        return ""
+    (first, others), *rest = odd
+    said = f"{first} has a better rank than {others}"
+    said += "".join(f", {name} than {others}" for name, others in rest) + "," * bool(rest)
+    # A method that beats the other but not this one leads this one by more, with a wider interval.
+    lies = "they lie" if rest else "it lies"
+    return (
+        f"{said} with a lower skill: how far {lies} behind others is known less exactly, so that "
+        "fewer methods are surely better."
+    )
+
+
 def _list(names: Sequence[str]) -> str:
     """``a, b and c``."""
     shown = list(names)
