@@ -12,12 +12,16 @@ import pytest
 import torch
 
 import polymodal as pm
+from polymodal.comparison.folder import Cost, Finished
+from polymodal.comparison.labelled import Labelled
 from polymodal.comparison.plan import Plan, split_rows
+from polymodal.comparison.result import Comparison, Row
 from polymodal.comparison.text import bars
 from polymodal.data.schema import ColumnSpec, ModalitySpec, Schema
 from polymodal.estimator.judging import codes_of, labels_of
 from polymodal.evaluate.judge import Judge
 from polymodal.evaluate.judged import evaluate_coherence
+from polymodal.evaluate.sheet import Measured, Sheet
 from polymodal.files import FileError
 
 SHARED = {
@@ -28,6 +32,7 @@ SHARED = {
     "resamples": 40,
     "progress": False,
 }
+SHARED_PLAN = {"draws": SHARED["draws"]}
 RECIPES = ["pcca", "mmvm"]
 
 
@@ -63,9 +68,7 @@ def test_the_table_has_the_numbers_of_the_protocol(whole) -> None:
     group = next(one for one in found.groups if one.name == "coherence")
     assert group.columns == ("1 input", "joint", "joint by chance", "cap")
     assert "judges" in group.says
-    split = split_rows(
-        pm.read(frame(), schema()), Plan(**{k: SHARED[k] for k in ("draws",)}), None, None
-    )
+    split = split_rows(pm.read(frame(), schema()), Plan(**SHARED_PLAN), None, None)
     judges = {file.name.split("-")[1]: Judge.read(file) for file in (folder / "judges").iterdir()}
     assert set(judges) == {"one", "two"}
     codes = torch.from_numpy(codes_of(labels_of(split.judged, "digit")[0], ("x", "y", "z")))
@@ -126,6 +129,53 @@ def test_the_class_shares_of_new_rows_stand_beside_the_joint_coherence(
 def test_a_collapsed_modality_shows_one_bar() -> None:
     assert bars([0.0, 1.0, 0.0]) == "·█· 1.00"
     assert bars([0.0, 0.0]) == "-"
+
+
+def test_a_recipe_that_shows_one_class_is_warned_of(tmp_path: Path) -> None:
+    """The sentence that evaluating the same model alone gives, in the notes of its recipe."""
+    from polymodal.report import write_comparison
+
+    folder, data = tmp_path / "c", pm.read(frame(), schema())
+    found = pm.compare(data, ["mopoe", "pcca"], 2, folder=folder, label="digit", **SHARED)
+    split = split_rows(data, Plan(**SHARED_PLAN), None, None)
+    judges = {file.name.split("-")[1]: Judge.read(file) for file in (folder / "judges").iterdir()}
+    codes = torch.from_numpy(codes_of(labels_of(split.judged, "digit")[0], ("x", "y", "z")))
+    alone = [
+        evaluate_coherence(
+            pm.load(folder / f"mopoe-{seed}.pm").model_, split.test, codes, judges
+        ).joint.warnings
+        for seed in (0, 1)
+    ]
+    assert [len(warnings) for warnings in alone] == [2, 2]  # one epoch teaches it nothing
+    warned = [note for note in found.row("mopoe").notes if "WARNING" in note]
+    assert warned == [f"mopoe with seeds 0, 1: {warning}" for warning in alone[0]]
+    assert "show one class, y, which" in warned[0]
+    assert not any("WARNING" in note for note in found.row("pcca").notes)
+    text = " ".join(found.text().split())
+    assert all(note in text for note in warned)
+    assert re.search(r"mopoe \[\d", text)
+    page = write_comparison(tmp_path / "c.html", found).read_text("utf-8")
+    assert all(note in page for note in warned)
+
+
+def test_seeds_that_collapse_to_different_classes_are_each_warned_of(tmp_path: Path) -> None:
+    """Their mean shows two classes."""
+    split = split_rows(pm.read(frame(), schema()), Plan(**SHARED_PLAN), None, None)
+    labelled = Labelled.of(split, "digit")
+    whole = torch.zeros(1)
+
+    def fit(seed: int, shares: list[float]) -> Finished:
+        measures = {
+            f"class shares of new one: {i}": Measured(s, whole) for i, s in enumerate(shares)
+        }
+        sheet = Sheet((), whole, whole, measures)
+        return Finished("mopoe", seed, "finished", "", 1, Cost(), {"mopoe": sheet})
+
+    row = Row("mopoe", "What it is.", False)
+    empty = Comparison((row,), (), "", 0.9, split.sizes, 1, 1.0)
+    done = [fit(0, [1.0, 0.0, 0.0]), fit(1, [0.4, 0.3, 0.3]), fit(2, [0.0, 0.0, 1.0])]
+    (note,) = labelled.named(empty, done).row("mopoe").notes
+    assert note.startswith("mopoe with seeds 0, 2: WARNING: 100% of the new one show one class, x")
 
 
 def test_a_family_without_new_rows_has_a_dash_and_a_note(whole) -> None:

@@ -124,7 +124,7 @@ def compare(
         usual = _usual_epochs(split, plan)
         found = assemble(names, done, failures, simple, exam, split, plan.epochs or usual, usual)
         found = dataclasses.replace(found, notes=(*found.notes, *notes))
-        found = found if labelled is None else labelled.named(found)
+        found = found if labelled is None else labelled.named(found, done)
         write_whole(place.path / TABLE_NAME, json.dumps(found.to_dict(), indent=1))
     return found
 

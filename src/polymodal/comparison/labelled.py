@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from polymodal.comparison.folder import Finished
 from polymodal.comparison.plan import Split
 from polymodal.comparison.result import REAL, Comparison
 from polymodal.estimator.judging import check_any, classes_of, codes_of, labels_of
-from polymodal.evaluate.coherence_measure import CoherenceMeasure
+from polymodal.evaluate.coherence import warn_of_collapse
+from polymodal.evaluate.coherence_measure import SHARES, CoherenceMeasure
 from polymodal.evaluate.judges import train_judges
 from polymodal.evaluate.result import Estimate
+from polymodal.evaluate.sheet import Sheet
 from polymodal.fitting import anything
 from polymodal.metrics.classes import class_shares
 from polymodal.typing import rows_present
@@ -97,12 +100,16 @@ class Labelled:
         )
         return CoherenceMeasure(self.judged, judges, names)
 
-    def named(self, found: Comparison) -> Comparison:
-        """The comparison with the classes' names over their shares, and the real shares beside."""
-        real = class_shares(self.judged, len(self.classes)).tolist()
+    def named(self, found: Comparison, done: Sequence[Finished]) -> Comparison:
+        """The comparison with the classes' names over their shares, and the real shares beside.
+
+        Arguments:
+            found: The comparison.
+            done: Its fits, of which the notes warn where one shows a single class.
+        """
         exact = {
             name: Estimate(share, share, share)
-            for name, share in zip(self.classes, real, strict=True)
+            for name, share in zip(self.classes, self._real.tolist(), strict=True)
         }
         shares = []
         for group in found.shares:
@@ -113,7 +120,42 @@ class Labelled:
             shares.append(
                 dataclasses.replace(group, columns=self.classes, values={**values, REAL: exact})
             )
-        return dataclasses.replace(found, shares=tuple(shares))
+        rows = [
+            dataclasses.replace(row, notes=(*row.notes, *self._collapses(row.method, done)))
+            for row in found.rows
+        ]
+        return dataclasses.replace(found, rows=tuple(rows), shares=tuple(shares))
+
+    @property
+    def _real(self) -> torch.Tensor:
+        """The share of each class of the test rows, ``(C,)``."""
+        return class_shares(self.judged, len(self.classes))
+
+    def _collapses(self, method: str, done: Sequence[Finished]) -> list[str]:
+        """A warning a modality of one recipe, where new rows of a fit show a single class.
+
+        Fits are looked at one by one: two that collapsed to two classes have no collapsed mean.
+        """
+        found: dict[str, list[tuple[int, str]]] = {}
+        for fit in done:
+            for name, shares in self._shares(fit.sheets[method]) if fit.recipe == method else ():
+                warned = warn_of_collapse(name, shares, self._real, self.classes)
+                found.setdefault(name, []).extend((fit.seed, words) for words in warned)
+        notes = []
+        for warned in filter(None, found.values()):
+            seeds = ", ".join(str(seed) for seed, _ in warned)
+            which = f"{method} with seed{'s' if len(warned) > 1 else ''} {seeds}"
+            notes.append(f"{which}: {warned[0][1]}")
+        return notes
+
+    def _shares(self, sheet: Sheet) -> Iterator[tuple[str, torch.Tensor]]:
+        """Each modality of a fit's new rows, with the share of each class ``(C,)``."""
+        shares: dict[str, torch.Tensor] = {}
+        for what, measured in sheet.measures.items():
+            if what.startswith(SHARES):
+                name, _, code = what.removeprefix(SHARES).rpartition(": ")
+                shares.setdefault(name, torch.zeros(len(self.classes)))[int(code)] = measured.value
+        yield from ((name, each.nan_to_num()) for name, each in shares.items())
 
     def notes(self, measure: CoherenceMeasure) -> list[str]:
         """What the reader should know of the judges, a sentence each."""

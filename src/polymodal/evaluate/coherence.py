@@ -237,12 +237,18 @@ def joint_of_predictions(
         {name: total_variation(one, reference).item() for name, one in shares.items()},
         reference.tolist(),
         len(agree),
-        [w for name, one in shares.items() for w in _collapse(name, one, reference, called)],
+        [
+            w
+            for name, one in shares.items()
+            for w in warn_of_collapse(name, one, reference, called)
+        ],
     )
 
 
-def _collapse(name: str, shares: Tensor, reference: Tensor, classes: Sequence[str]) -> list[str]:
-    """A sentence if one class took more than half of what the other classes have in real rows."""
+def warn_of_collapse(
+    name: str, shares: Tensor, reference: Tensor, classes: Sequence[str]
+) -> list[str]:
+    """A sentence if a class took more than half of what the others have in real rows ``(C,)``."""
     top = int(shares.argmax())
     if shares[top] <= (1 + reference[top]) / 2:
         return []
