@@ -405,13 +405,13 @@ def test_a_file_keeps_the_defaults_that_it_was_fitted_with(
     monkeypatch.setitem(RECIPES, recipe, changed)
     pm.load(tmp_path / "old.pm").save(tmp_path / "again.pm")
     again = pm.load(tmp_path / "again.pm")
-    np.testing.assert_array_equal(again.embed(rows), fitted.embed(rows))
+    np.testing.assert_array_equal(again.embed(rows, "all"), fitted.embed(rows, "all"))
     assert again.get_params() == fitted.get_params()
     resumed = MultimodalModel().resume(tmp_path / "run")
     assert resumed.model_.objective.beta == fitted.model_.objective.beta
-    np.testing.assert_array_equal(resumed.embed(rows), fitted.embed(rows))
+    np.testing.assert_array_equal(resumed.embed(rows, "all"), fitted.embed(rows, "all"))
     anew = MultimodalModel(**tiny(recipe=recipe, private_dim=None)).fit(rows)
-    assert anew.embed(rows).shape[1] != fitted.embed(rows).shape[1]
+    assert anew.embed(rows, "all").shape[1] != fitted.embed(rows, "all").shape[1]
 
 
 @pytest.mark.parametrize("part", ["parameters", "defaults"])

@@ -63,7 +63,7 @@ def answers(model: pm.MultimodalModel) -> dict[str, object]:
     filled = model.impute(some, draws=1000, seed=0)
     table = filled.mean["table"]
     return {
-        "embed": model.embed(some).tolist(),
+        "embed": model.embed(some, "all").tolist(),
         "score": model.score(some, samples=20_000, seed=0).tolist(),
         "prior mean": {
             name: [round(float(v), 6) for v in np.ravel(value)[:6]]
