@@ -20,7 +20,7 @@ from tests.estimator.cases import RECIPE_NAMES, arrays, frame, tiny
 from tests.files.make_model_v1 import ANSWERS, FILE, answers
 
 import polymodal as pm
-from polymodal import FileError, MultimodalModel
+from polymodal import FileError, MultimodalModel, NetworkSettings
 from polymodal.files import FileFormat
 from polymodal.fitting import RUN_NAME
 from polymodal.model_file import MODEL_FILE
@@ -364,7 +364,7 @@ def test_a_model_can_be_fitted_again_after_loading(tmp_path, model) -> None:
     assert np.array_equal(again.embed(data), model.embed(data))
 
 
-LATER_DEFAULTS = ("series='conv', ",)
+LATER_DEFAULTS = ("series='conv', ", "image_activation='relu', ")
 """Settings that the first version did not have, as they stand in a model's text."""
 
 
@@ -412,6 +412,26 @@ def test_a_file_keeps_the_defaults_that_it_was_fitted_with(
     np.testing.assert_array_equal(resumed.embed(rows, "all"), fitted.embed(rows, "all"))
     anew = MultimodalModel(**tiny(recipe=recipe, private_dim=None)).fit(rows)
     assert anew.embed(rows, "all").shape[1] != fitted.embed(rows, "all").shape[1]
+
+
+def test_a_file_keeps_the_networks_that_were_usual_when_it_was_made(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    rows = pm.from_arrays({"one": rng.random((20, 16, 16)), "two": rng.random((20, 3))})
+    fitted = MultimodalModel(**tiny(networks=None)).fit(rows)
+    fitted.save(tmp_path / "new.pm")
+    facts, held = MODEL_FILE.read(tmp_path / "new.pm")
+    del facts["parameters"]["usual_networks"]
+    MODEL_FILE.write(tmp_path / "old.pm", facts, held)
+    new, old = (pm.load(tmp_path / name) for name in ("new.pm", "old.pm"))
+    assert new.get_params() == fitted.get_params()
+    assert old.networks == NetworkSettings(image_activation="relu")
+    for model, units in ((new, torch.nn.LeakyReLU), (old, torch.nn.ReLU)):
+        found = [type(one) for one in model.model_.decoders[0].modules()]
+        assert units in found
+    old.save(tmp_path / "again.pm")
+    assert pm.load(tmp_path / "again.pm").networks == old.networks
+    assert np.array_equal(new.embed(rows), fitted.embed(rows))
+    assert np.array_equal(old.embed(rows), fitted.embed(rows))
 
 
 @pytest.mark.parametrize("part", ["parameters", "defaults"])

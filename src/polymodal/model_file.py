@@ -28,6 +28,8 @@ RUN_FILE = FileFormat("polymodal run", 1, "Use another copy of the folder, or st
 _LONGEST_REASON = 300
 # Files have always had 0 for the recipe's own number of private latents, so none is a word.
 _PACKED_PRIVATE = {None: 0, 0: "none"}
+# What files said nothing of, before networks had it as a setting.
+_FIRST_NETWORKS = {"image_activation": "relu"}
 _SCHEDULES = {schedule.__name__: schedule for schedule in (Constant, LinearWarmup, Cyclic)}
 
 
@@ -41,6 +43,7 @@ def pack_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
     packed["private_dim"] = _PACKED_PRIVATE.get(packed["private_dim"], packed["private_dim"])
     networks = parameters["networks"]
     packed["networks"] = None if networks is None else dataclasses.asdict(networks)
+    packed["usual_networks"] = dataclasses.asdict(NetworkSettings())
     settings = parameters["settings"]
     if settings is not None:
         packed["settings"] = {str(name): _pack(name, value) for name, value in settings.items()}
@@ -54,13 +57,22 @@ def unpack_parameters(packed: Mapping[str, Any]) -> dict[str, Any]:
     for said, written in _PACKED_PRIVATE.items():
         if own == written:
             parameters["private_dim"] = said
-    if parameters.get("networks") is not None:
-        networks = dict(parameters["networks"])
-        networks["hidden"] = tuple(networks["hidden"])
-        parameters["networks"] = NetworkSettings(**networks)
+    usual = {**_FIRST_NETWORKS, **(parameters.pop("usual_networks", None) or {})}
+    parameters["networks"] = _unpack_networks(parameters.get("networks"), usual)
     if parameters.get("settings") is not None:
         parameters["settings"] = {k: _unpack(v) for k, v in parameters["settings"].items()}
     return parameters
+
+
+def _unpack_networks(
+    packed: Mapping[str, Any] | None, usual: Mapping[str, Any]
+) -> NetworkSettings | None:
+    """The settings of networks; None where the usual ones are still those of the file's day."""
+    networks = {**usual, **(packed or {})}
+    if "hidden" in networks:
+        networks["hidden"] = tuple(networks["hidden"])
+    settings = NetworkSettings(**networks)
+    return None if packed is None and settings == NetworkSettings() else settings
 
 
 def pack_defaults(recipe: str, read: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -43,6 +43,7 @@ from polymodal.networks import (
     WideEncoder,
 )
 from polymodal.networks.conv import SMALLEST_SIDE
+from polymodal.networks.mlp import ACTIVATIONS, ActivationName
 
 SMALL_IMAGE = 12
 """Images up to this many pixels a side are read as flat vectors."""
@@ -58,6 +59,8 @@ class NetworkSettings:
         wide: Give vectors and series a linear path beside their networks.
         image: Image networks: ``"auto"`` (flat up to 12 pixels a side, else convolutional),
             ``"flat"``, ``"conv"`` or ``"residual"``.
+        image_activation: Units of the convolutional decoders of images: ``"leaky_relu"``,
+            ``"relu"``, which can die, or ``"silu"``.
         image_likelihood: ``"gaussian"`` or ``"laplace"``, with a learned scale.
         series: Series networks: ``"conv"`` over time, or ``"recurrent"`` (gated units; slower).
         text: Text decoder: ``"autoregressive"`` or ``"parallel"``.
@@ -73,6 +76,7 @@ class NetworkSettings:
     dropout: float = 0.1
     wide: bool = True
     image: Literal["auto", "flat", "conv", "residual"] = "auto"
+    image_activation: ActivationName = "leaky_relu"
     image_likelihood: Literal["gaussian", "laplace"] = "gaussian"
     series: Literal["conv", "recurrent"] = "conv"
     text: Literal["autoregressive", "parallel"] = "autoregressive"
@@ -83,6 +87,7 @@ class NetworkSettings:
     def __post_init__(self) -> None:
         for name, allowed in (
             ("image", ("auto", "flat", "conv", "residual")),
+            ("image_activation", tuple(ACTIVATIONS)),
             ("image_likelihood", ("gaussian", "laplace")),
             ("series", ("conv", "recurrent")),
             ("text", ("autoregressive", "parallel")),
@@ -182,11 +187,11 @@ def _image(codec: DataCodec, name: str, settings: NetworkSettings) -> Parts:
     if network == "flat":
         encoder = MLPEncoder(shape, settings.hidden, dropout=settings.dropout)
         return encoder, _mlp_decoder(likelihood, settings), likelihood
-    make = {
-        "conv": (ConvEncoder, ConvDecoder),
+    encoder, decoder = {
+        "conv": (ConvEncoder, partial(ConvDecoder, activation=settings.image_activation)),
         "residual": (ResidualConvEncoder, ResidualConvDecoder),
     }[network]
-    return make[0](shape), partial(make[1], shape=likelihood.parameter_shape), likelihood
+    return encoder(shape), partial(decoder, shape=likelihood.parameter_shape), likelihood
 
 
 def _series(codec: DataCodec, name: str, settings: NetworkSettings) -> Parts:
