@@ -50,6 +50,8 @@ def goal(runs: Sequence[Run]) -> str:
             # A mean over fewer numbers of inputs is another measure.
             if cell is not conditional or same_inputs(others[0], mine[0])
         }
+        if not found:
+            continue
         best = (max if more else min)(found, key=found.__getitem__)
         ahead = own > found[best] if more else own < found[best]
         code = WHOSE[best[1]]
@@ -59,8 +61,8 @@ def goal(runs: Sequence[Run]) -> str:
         )
     alike = [f"`{recipe}`" for recipe, side in groups if side == "defaults"]
     worth = (
-        f"so do those of {', '.join(alike)} in their rows with defaults, whose difference from "
-        "the others is what that alone is worth."
+        f"so do those of {', '.join(alike)} in their rows with defaults, which have the recipes' "
+        "own weights and families too."
         if alike
         else "the others' do not: what that alone is worth is not told apart here."
     )

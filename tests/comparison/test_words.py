@@ -184,7 +184,7 @@ def test_few_rows_say_nothing_of_the_intervals(coverage: float, n: int) -> None:
     }
     ranked = Ranking(sheets)
     words = recommend(ranked, rows(ranked, {"one": 1.0}, coverage), 0.9, {}).words
-    end = say_width(Estimate(coverage, coverage, coverage), 0.9, n, "test rows")
+    end = say_width(Estimate(coverage, coverage, coverage), 0.9, len(THINGS) * n, n, "test rows")
     assert f"held the truth in {coverage:.0%}; that may be chance, as there are too few" in words
     assert end in words
 

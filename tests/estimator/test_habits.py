@@ -140,7 +140,9 @@ def test_private_latents(recipe) -> None:
     for block, numbers in {"shared": range(3), "table": range(3, 5), "photo": range(5, 7)}.items():
         assert np.array_equal(model.embed(data, block), whole[:, numbers])
     assert np.array_equal(model.embed(data), whole[:, :3])
-    with pytest.raises(ValueError, match="of the block 'foto'; there are shared, table, photo"):
+    with pytest.raises(
+        ValueError, match="of the block 'foto'; there are shared, table, photo, all"
+    ):
         model.embed(data, "foto")
     assert not model.impute(data, draws=2).mean.isna().any().any()
 

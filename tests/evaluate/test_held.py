@@ -19,7 +19,7 @@ def seen(hits: torch.Tensor, level: float = 0.9) -> str:
     rows = torch.arange(len(hits))[:, None].expand(hits.shape).flatten()
     held = count_held(hits.flatten(), rows, len(hits), resamples=200, seed=0)
     assert held is not None
-    return judge_width(held.share, level, held.rows)
+    return judge_width(held.share, level, held.n, held.rows)
 
 
 def hits_of(inside: int, n: int) -> torch.Tensor:
@@ -70,6 +70,14 @@ def test_cells_of_one_row_are_not_so_many_rows() -> None:
     assert seen(torch.rand(12, 50, generator=g) < 0.75) == "narrow"  # each on its own
 
 
+def test_numbers_are_never_worth_more_than_they_are() -> None:
+    """Rows that are alike but for one number have hardly any spread, and are still 60 numbers."""
+    inside = torch.ones(12, 5, dtype=torch.bool)
+    inside[:, 4] = False
+    inside[0, 4] = True
+    assert seen(inside) == "unsure"
+
+
 @pytest.mark.parametrize(("rows", "cells"), [(2, 9), (12, 1), (12, 5), (40, 1), (40, 5)])
 def test_honest_intervals_are_hardly_ever_blamed(rows: int, cells: int) -> None:
     """Numbers of a row that go wrong together; the promise of 95 % is held."""
@@ -93,9 +101,9 @@ def test_numbers_are_pooled_and_rows_without_any_do_not_count() -> None:
 
 def test_what_is_said() -> None:
     all_inside = Estimate(1.0, 1.0, 1.0)
-    assert say_width(all_inside, 0.9, 200) == ": they are wider than they need to be."
-    assert say_width(all_inside, 0.9, 2, "seeds").endswith("too few seeds to judge by.")
+    assert say_width(all_inside, 0.9, 200, 200) == ": they are wider than they need to be."
+    assert say_width(all_inside, 0.9, 2, 2, "seeds").endswith("too few seeds to judge by.")
     near = Estimate(0.91, 0.89, 0.93)
-    assert say_width(near, 0.9, 200) == ", as they should."
+    assert say_width(near, 0.9, 200, 200) == ", as they should."
     # Seeds that differ wildly: of many rows, the share is hardly known all the same.
-    assert judge_width(Estimate(0.75, 0.2, 1.0), 0.9, 500) == "unsure"
+    assert judge_width(Estimate(0.75, 0.2, 1.0), 0.9, 500, 500) == "unsure"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from tests.tasks.test_contract import built, rows
 
-from polymodal.tasks.blocks import read_by
+import polymodal as pm
 from polymodal.tasks.generate import embed
 
 
@@ -25,8 +26,17 @@ def test_where_no_block_is_shared_or_nothing_else_is_shared_means_all(recipe: st
     assert torch.equal(embed(model, rows(), "shared"), embed(model, rows()))
 
 
-def test_a_block_that_is_not_there_is_refused() -> None:
-    with pytest.raises(ValueError, match="no latent number is of the block 'x'; there are no bl"):
-        read_by(built("pcca"), torch.zeros(2, 3), "x")
-    with pytest.raises(ValueError, match="there are shared"):
-        read_by(built("mopoe"), torch.zeros(2, 3), "x")
+@pytest.mark.parametrize("block", ["x", "", "a"])
+def test_a_block_that_is_not_there_is_refused(block: str) -> None:
+    for recipe, known in {"pcca": "all", "mopoe": "shared, all"}.items():
+        with pytest.raises(ValueError, match=f"of the block '{block}'; there are {known}"):
+            embed(built(recipe), rows(), block)
+
+
+def test_a_modality_may_be_called_as_a_block_is() -> None:
+    values = {"shared": np.random.default_rng(0).random((30, 3)), "all": np.eye(30)[:, :2]}
+    data = pm.from_arrays(values)
+    model = pm.MultimodalModel(epochs=1, latent_dim=4, private_dim=2, progress=False).fit(data)
+    whole = model.embed(data, "all")
+    assert whole.shape == (30, 4 + 2 * 2)
+    assert np.array_equal(model.embed(data), whole[:, :4])

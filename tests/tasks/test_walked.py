@@ -143,7 +143,7 @@ def test_sounds_are_shown_as_spectrograms_with_low_tones_below() -> None:
         ({"steps": 1}, "steps must be at least 2"),
         ({"reach": 0.0}, "reach above 0"),
         ({"start": 90}, "start must be a row from 0 to 89, got 90"),
-        ({"block": "shared", "directions": 1}, "no blocks in this model"),
+        ({"block": "x", "directions": 1}, "of the block 'x'; there are all"),
         ({"to": "x"}, "no modality 'x'"),
     ],
 )

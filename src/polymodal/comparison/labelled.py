@@ -136,17 +136,15 @@ class Labelled:
 
         Fits are looked at one by one: two that collapsed to two classes have no collapsed mean.
         """
-        found: dict[str, list[tuple[int, str]]] = {}
+        seeds: dict[str, list[str]] = {}
         for fit in done:
             for name, shares in self._shares(fit.sheets[method]) if fit.recipe == method else ():
-                warned = warn_of_collapse(name, shares, self._real, self.classes)
-                found.setdefault(name, []).extend((fit.seed, words) for words in warned)
-        notes = []
-        for warned in filter(None, found.values()):
-            seeds = ", ".join(str(seed) for seed, _ in warned)
-            which = f"{method} with seed{'s' if len(warned) > 1 else ''} {seeds}"
-            notes.append(f"{which}: {warned[0][1]}")
-        return notes
+                for words in warn_of_collapse(name, shares, self._real, self.classes):
+                    seeds.setdefault(words, []).append(str(fit.seed))
+        return [
+            f"{method} with seed{'s' if len(which) > 1 else ''} {', '.join(which)}: {words}"
+            for words, which in seeds.items()
+        ]
 
     def _shares(self, sheet: Sheet) -> Iterator[tuple[str, torch.Tensor]]:
         """Each modality of a fit's new rows, with the share of each class ``(C,)``."""

@@ -78,7 +78,7 @@ def recommend(
         return Advice(words, chosen.pick)
     row = recipes[chosen.pick]
     said = [_advice(ranking, recipes, chosen), _places(ranking, recipes, chosen.pick)]
-    said += [_honesty(row, level, _rows_with_numbers(ranking)), _effort(row, chosen.pick, epochs)]
+    said += [_honesty(row, level, ranking), _effort(row, chosen.pick, epochs)]
     return Advice(" ".join(part for part in said if part), chosen.pick)
 
 
@@ -219,19 +219,16 @@ def _places(ranking: Ranking, recipes: Mapping[str, Row], pick: str) -> str:
     return " ".join(said)
 
 
-def _honesty(row: Row, level: float, n_rows: int) -> str:
+def _honesty(row: Row, level: float, ranking: Ranking) -> str:
     """Whether the intervals of the chosen recipe hold what they promise."""
     if row.coverage is None:
         return ""
     share = row.coverage.value
+    # Rows of each thing that has numbers: of rows and numbers there are at least so many.
+    known = [one.n for one in ranking.asked if one.kind in COVERED] or [0]
     few = "test rows or seeds" if len(row.seeds) > 1 else "test rows"
     said = f"The {level:.0%} intervals of {row.method} held the truth in {share:.0%}"
-    return f"{said}{say_width(row.coverage, level, n_rows, few)}"
-
-
-def _rows_with_numbers(ranking: Ranking) -> int:
-    """At least so many test rows have a number whose interval was counted."""
-    return max((one.n for one in ranking.asked if one.kind in COVERED), default=0)
+    return f"{said}{say_width(row.coverage, level, sum(known), max(known), few)}"
 
 
 def _effort(row: Row, pick: str, epochs: Mapping[str, tuple[int, int]]) -> str:

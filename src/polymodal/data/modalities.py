@@ -59,8 +59,8 @@ class NetworkSettings:
         wide: Give vectors and series a linear path beside their networks.
         image: Image networks: ``"auto"`` (flat up to 12 pixels a side, else convolutional),
             ``"flat"``, ``"conv"`` or ``"residual"``.
-        image_activation: Units of the convolutional decoders of images: ``"leaky_relu"``,
-            ``"relu"``, which can die, or ``"silu"``.
+        image_activation: Units of the decoder where ``image`` comes to ``"conv"``:
+            ``"leaky_relu"``, ``"relu"``, which can die, or ``"silu"``.
         image_likelihood: ``"gaussian"`` or ``"laplace"``, with a learned scale.
         series: Series networks: ``"conv"`` over time, or ``"recurrent"`` (gated units; slower).
         text: Text decoder: ``"autoregressive"`` or ``"parallel"``.

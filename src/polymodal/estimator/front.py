@@ -275,9 +275,10 @@ class MultimodalModel(Learner):
 
         Arguments:
             data: The rows.
-            block: ``"shared"``: the ``latent_dim`` numbers that all modalities share; a modality:
-                its private latents; ``"all"``: the shared block, then the private ones in the
-                order of the modalities, at their prior mean where one is absent.
+            block: ``"shared"``: the ``latent_dim`` numbers that all modalities share (all, where
+                the model has no such block); a modality: its private latents; ``"all"``: the
+                shared block, then the private ones in the order of the modalities, at their prior
+                mean where one is absent.
 
         Raises:
             ValueError: If the model has no such block.

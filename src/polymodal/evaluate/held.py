@@ -6,9 +6,9 @@ normal and t of Student's distribution with one less freedom than rows, they are
 
 .. math:: n^* = p (1 - p) \left( z^2 / (t\, |p' - p|) \right)^2
 
-that are independent, and at most one a row where the bootstrap has nothing to show: where every
-row has the same share, or there are hardly any rows. The promise is broken where it lies outside
-the exact interval of Clopper and Pearson for a share p of n*.
+that are independent, never more than n, and at most one a row where the bootstrap has nothing to
+show: where every row has the same share, or there are hardly any rows. The promise is broken where
+it lies outside the exact interval of Clopper and Pearson for a share p of n*.
 
 References:
     C. J. Clopper, E. S. Pearson. The use of confidence or fiducial limits illustrated in the case
@@ -36,12 +36,13 @@ _NEAR = 0.05
 _TAIL = (1 - CONFIDENCE) / 2
 
 
-def judge_width(share: Estimate, level: float, n_rows: int) -> Width:
+def judge_width(share: Estimate, level: float, n: int, n_rows: int) -> Width:
     """Whether intervals are as wide as they promise.
 
     Arguments:
         share: Share of truths inside, with its interval over rows.
         level: The share that was promised.
+        n: Numbers, at least so many.
         n_rows: Rows that have any of those truths.
 
     Returns:
@@ -49,26 +50,27 @@ def judge_width(share: Estimate, level: float, n_rows: int) -> Width:
         rows that not even a share of 1 would have told anything.
 
     Example:
-        >>> judge_width(Estimate(1.0, 1.0, 1.0), 0.9, 2)
+        >>> judge_width(Estimate(1.0, 1.0, 1.0), 0.9, 2, 2)
         'unsure'
-        >>> judge_width(Estimate(1.0, 1.0, 1.0), 0.9, 200)
+        >>> judge_width(Estimate(1.0, 1.0, 1.0), 0.9, 200, 200)
         'wide'
     """
-    n = _independent(share, level, n_rows)
-    low, high = _exact_interval(share.value, n)
+    worth = _independent(share, level, n, n_rows)
+    low, high = _exact_interval(share.value, worth)
     if abs(share.value - level) <= _NEAR:
-        return "right" if _exact_interval(1.0, n)[0] > level else "unsure"
+        return "right" if _exact_interval(1.0, worth)[0] > level else "unsure"
     if low <= level <= high:
         return "unsure"
     return "narrow" if share.value < level else "wide"
 
 
-def say_width(share: Estimate, level: float, n_rows: int, few: str = "rows") -> str:
+def say_width(share: Estimate, level: float, n: int, n_rows: int, few: str = "rows") -> str:
     """The same as the end of a sentence that gave the share.
 
     Arguments:
         share: Share of truths inside, with its interval over rows.
         level: The share that was promised.
+        n: Numbers, at least so many.
         n_rows: Rows that have any of those truths.
         few: What there is too little of where chance may explain the share.
     """
@@ -77,7 +79,7 @@ def say_width(share: Estimate, level: float, n_rows: int, few: str = "rows") -> 
         "wide": ": they are wider than they need to be.",
         "right": ", as they should.",
         "unsure": f"; that may be chance, as there are too few {few} to judge by.",
-    }[judge_width(share, level, n_rows)]
+    }[judge_width(share, level, n, n_rows)]
 
 
 def count_held(
@@ -105,7 +107,7 @@ def count_held(
     return Held(share, len(rows), int((counts > 0).sum()))
 
 
-def _independent(share: Estimate, level: float, n_rows: int) -> float:
+def _independent(share: Estimate, level: float, n: int, n_rows: int) -> float:
     """How many independent truths are worth as much."""
     from scipy.stats import norm, t
 
@@ -114,7 +116,7 @@ def _independent(share: Estimate, level: float, n_rows: int) -> float:
     if n_rows < FEWEST_ROWS or not half > 0:
         return n_rows
     z, wide = norm.ppf(1 - _TAIL), t.ppf(1 - _TAIL, n_rows - 1)
-    return float(p * (1 - p) * (z * z / (wide * half)) ** 2)
+    return min(float(n), float(p * (1 - p) * (z * z / (wide * half)) ** 2))
 
 
 def _exact_interval(p: float, n: float) -> tuple[float, float]:

@@ -106,7 +106,7 @@ def _held_words(held: Held | None, level: float) -> str:
         return ""
     share, n = held.share, f"{held.n:,} number{'' if held.n == 1 else 's'}"
     words = f"Its {level:.0%} intervals held the truth in {share.value:.0%} of {n}"
-    return f"{words}{say_width(share, level, held.rows)}"
+    return f"{words}{say_width(share, level, held.n, held.rows)}"
 
 
 def _advice(rows: Sequence[SkillRow]) -> str:

@@ -10,7 +10,7 @@ import torch
 from polymodal.report.cells import decoded_columns, is_number, write_value
 from polymodal.report.charts import draw_latent
 from polymodal.report.pictures import encode_figure
-from polymodal.tasks.blocks import SHARED, read_by
+from polymodal.tasks.blocks import SHARED, numbers_of
 from polymodal.tasks.generate import embed
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def describe_latent(model: LatentModel, codec: DataCodec, tensors: Tensors) -> d
     few = tensors.rows(index)
     # What is one modality's own would set rows apart by what they lack.
     whole = embed(model, few)
-    z = read_by(model, whole, SHARED).double().cpu().numpy()
+    z = whole[:, numbers_of(model, SHARED) or slice(None)].double().cpu().numpy()
     points, shares = project(z)
     columns = colour_columns(codec, few)
     first = next((c for c in columns if c.get("levels")), columns[0])

@@ -2,50 +2,49 @@
 
 from __future__ import annotations
 
-from torch import Tensor
-
 from polymodal.latent import LatentLayout
 from polymodal.model import LatentModel
 
 SHARED, ALL = "shared", "all"
 
 
+def _layout(model: LatentModel) -> LatentLayout | None:
+    """Who reads what; None where the model does not say."""
+    layout = getattr(model, "layout", None)
+    return layout if isinstance(layout, LatentLayout) else None
+
+
 def block_of(model: LatentModel, dimension: int) -> str:
     """Who reads a latent number: ``"shared"``, one modality, or ``""`` where nobody says."""
-    layout = getattr(model, "layout", None)
-    if not isinstance(layout, LatentLayout):
+    layout = _layout(model)
+    if layout is None:
         return ""
     if dimension < layout.shared:
         return SHARED
     return list(layout.private)[int(layout.owner[dimension - layout.shared])]
 
 
-def numbers_of(model: LatentModel, block: str, size: int) -> list[int]:
-    """The latent numbers of a block, out of ``size``.
+def numbers_of(model: LatentModel, block: str) -> list[int] | None:
+    """Which latent numbers a block has, None for all.
 
-    Raises:
-        ValueError: If there are none.
-    """
-    owners = [block_of(model, dimension) for dimension in range(size)]
-    found = [dimension for dimension, owner in enumerate(owners) if owner == block]
-    if not found:
-        known = ", ".join(filter(None, dict.fromkeys(owners)))
-        raise ValueError(
-            f"no latent number is of the block {block!r}; there are "
-            f"{known or 'no blocks in this model'}."
-        )
-    return found
-
-
-def read_by(model: LatentModel, z: Tensor, block: str) -> Tensor:
-    """The latent numbers of a block, ``(..., D)`` -> ``(..., d)``.
-
-    ``"all"`` gives all, and so does ``"shared"`` where nobody shares any.
+    ``"all"`` are all, and so is ``"shared"`` where the model has no such block. A modality that
+    has one of these names has no block by its name.
 
     Raises:
         ValueError: If the model has no such block.
     """
-    size = z.shape[-1]
-    if block == ALL or (block == SHARED and size and block_of(model, 0) != SHARED):
-        return z
-    return z[..., numbers_of(model, block, size)]
+    layout = _layout(model)
+    if block == ALL or (block == SHARED and (layout is None or not layout.shared)):
+        return None
+    known: list[str] = []
+    if layout is not None:
+        if block == SHARED:
+            return list(range(layout.shared))
+        known = [name for name, size in layout.private.items() if size]
+        if block in known:
+            mine = layout.owner == list(layout.private).index(block)
+            return (mine.nonzero()[:, 0] + layout.shared).tolist()
+        known = [SHARED, *known] if layout.shared else known
+    raise ValueError(
+        f"no latent number is of the block {block!r}; there are {', '.join([*known, ALL])}."
+    )

@@ -15,7 +15,7 @@ from polymodal.distributions.tokens import TextObserved
 from polymodal.model import LatentModel
 from polymodal.tasks.answer import averaged_point, chunks, value_at, value_drawn
 from polymodal.tasks.asking import asking
-from polymodal.tasks.blocks import ALL, read_by
+from polymodal.tasks.blocks import ALL, numbers_of
 
 Values = Literal["auto", "mean", "mode", "median", "sample"]
 
@@ -93,8 +93,9 @@ def embed(model: LatentModel, source: Tensors, block: str = ALL) -> Tensor:
         ValueError: If the model has no such block.
     """
     model.check_offers("embed")
+    numbers = numbers_of(model, block)
     # No rows are one empty piece: the posterior alone knows D.
     pieces = [*chunks(len(source), 4, source.device)] or [torch.arange(0)]
     with asking(model, seed=0):
         z = torch.cat([model.answer_posterior(*source.gather(rows)).mean for rows in pieces])
-    return read_by(model, z, block)
+    return z if numbers is None else z[:, numbers]

@@ -27,7 +27,7 @@ from torch import Tensor
 from polymodal.data.codec import DataCodec
 from polymodal.data.tensors import Tensors
 from polymodal.model import LatentModel
-from polymodal.tasks.blocks import block_of, numbers_of
+from polymodal.tasks.blocks import ALL, block_of, numbers_of
 from polymodal.tasks.filled import contained
 from polymodal.tasks.generate import embed
 from polymodal.tasks.traverse import means_of
@@ -169,7 +169,8 @@ def walk(
         steps: Steps of a walk.
         reach: How far to each side of the average, in standard deviations over the rows.
         start: Position of the row to start from; the one nearest to the average when None.
-        block: Choose among the latent numbers of this block alone: ``"shared"``, or a modality.
+        block: Choose among the latent numbers of this block alone: ``"shared"``, or a modality;
+            all when None.
         names: The modalities to decode; all when None.
 
     Raises:
@@ -191,7 +192,7 @@ def walk(
             f"{len(z)}; start= says from which of them to walk."
         )
     average, spread = z.mean(0), z.std(0)
-    among = range(len(spread)) if block is None else numbers_of(model, block, len(spread))
+    among = numbers_of(model, block or ALL) or range(len(spread))
     found = _chosen(directions, spread, among)
     if start is None:
         start = int((z - average).square().sum(1).argmin())
