@@ -161,10 +161,14 @@ def main() -> None:
             if name not in known:
                 parser.error(f"no set {name}; there are {', '.join(known)} (--data for pictures).")
             compared(name, known[name], given)
-    there = {name: RESULTS / f"{name}.json" for name in sets(Path())}
-    PAGE.write_text(
-        page({n: json.loads(file.read_text()) for n, file in there.items() if file.exists()})
-    )
+    files = {name: RESULTS / f"{name}.json" for name in sets(Path())}
+    kept = {name: json.loads(file.read_text()) for name, file in files.items() if file.exists()}
+    shown = {
+        name: one for name, one in kept.items() if len(recipes(one)) > 1 and OWN in recipes(one)
+    }
+    if not shown:
+        parser.error(f"nothing in {RESULTS} compares {OWN} with another recipe.")
+    PAGE.write_text(page(shown))
 
 
 if __name__ == "__main__":

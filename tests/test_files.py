@@ -432,6 +432,9 @@ def test_a_file_keeps_the_networks_that_were_usual_when_it_was_made(tmp_path: Pa
     assert pm.load(tmp_path / "again.pm").networks == old.networks
     assert np.array_equal(new.embed(rows), fitted.embed(rows))
     assert np.array_equal(old.embed(rows), fitted.embed(rows))
+    made = [model.generate(3, seed=0)["one"] for model in (fitted, new, old)]
+    assert np.array_equal(made[0], made[1])
+    assert not np.array_equal(made[0], made[2])
 
 
 @pytest.mark.parametrize("part", ["parameters", "defaults"])

@@ -43,7 +43,8 @@ def pack_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
     packed["private_dim"] = _PACKED_PRIVATE.get(packed["private_dim"], packed["private_dim"])
     networks = parameters["networks"]
     packed["networks"] = None if networks is None else dataclasses.asdict(networks)
-    packed["usual_networks"] = dataclasses.asdict(NetworkSettings())
+    usual = dataclasses.asdict(NetworkSettings())
+    packed["usual_networks"] = {name: usual[name] for name in _FIRST_NETWORKS}
     settings = parameters["settings"]
     if settings is not None:
         packed["settings"] = {str(name): _pack(name, value) for name, value in settings.items()}
@@ -57,22 +58,23 @@ def unpack_parameters(packed: Mapping[str, Any]) -> dict[str, Any]:
     for said, written in _PACKED_PRIVATE.items():
         if own == written:
             parameters["private_dim"] = said
-    usual = {**_FIRST_NETWORKS, **(parameters.pop("usual_networks", None) or {})}
-    parameters["networks"] = _unpack_networks(parameters.get("networks"), usual)
+    networks = networks_of(parameters)
+    networks["hidden"] = tuple(networks["hidden"])
+    settings = NetworkSettings(**networks)
+    asked = parameters.get("networks") is not None or settings != NetworkSettings()
+    parameters["networks"] = settings if asked else None
+    parameters.pop("usual_networks", None)
     if parameters.get("settings") is not None:
         parameters["settings"] = {k: _unpack(v) for k, v in parameters["settings"].items()}
     return parameters
 
 
-def _unpack_networks(
-    packed: Mapping[str, Any] | None, usual: Mapping[str, Any]
-) -> NetworkSettings | None:
-    """The settings of networks; None where the usual ones are still those of the file's day."""
-    networks = {**usual, **(packed or {})}
-    if "hidden" in networks:
-        networks["hidden"] = tuple(networks["hidden"])
-    settings = NetworkSettings(**networks)
-    return None if packed is None and settings == NetworkSettings() else settings
+def networks_of(packed: Mapping[str, Any]) -> dict[str, Any]:
+    """All settings of the networks of packed parameters, those not asked for as on their day."""
+    usual = packed.get("usual_networks") or {}
+    asked = packed.get("networks") or {}
+    found = {**dataclasses.asdict(NetworkSettings()), **_FIRST_NETWORKS, **usual, **asked}
+    return {**found, "hidden": list(found["hidden"])}
 
 
 def pack_defaults(recipe: str, read: Mapping[str, Any] | None) -> dict[str, Any]:

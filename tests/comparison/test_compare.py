@@ -17,6 +17,7 @@ import polymodal as pm
 from polymodal.comparison import compare as compare_module_function
 from polymodal.comparison import fits
 from polymodal.comparison.folder import Folder
+from polymodal.comparison.plan import Plan
 from polymodal.data.dataset import MultimodalData
 from polymodal.data.sources import from_arrays
 from polymodal.files import FileError
@@ -172,7 +173,7 @@ def test_recipes_may_join_and_their_order_does_not_matter(whole, tmp_path: Path)
         ({"epochs": 5}, "epochs=4, now 5"),
         ({"latent_dim": 2}, "latent_dim=3, now 2"),
         ({"settings": {"mopoe": {"beta": 2.0}}}, "beta=None of recipe mopoe, now 2.0"),
-        ({"networks": None}, "networks="),
+        ({"networks": None}, "networks.hidden=["),
         ({"split_seed": 1}, "split_seed=0, now 1"),
     ],
 )
@@ -181,6 +182,26 @@ def test_other_settings_are_one_clear_error(whole, change: dict, said: str) -> N
     with pytest.raises(FileError, match="another folder") as caught:
         pm.compare(rows(), ["mopoe", "mvtcae"], 2, folder=folder, **{**SHARED, **change})
     assert said in str(caught.value)
+
+
+def test_a_folder_from_before_networks_had_a_setting_goes_on(whole, tmp_path: Path) -> None:
+    """Where the data have nothing for it; else the setting is named."""
+    _, folder = whole
+    shutil.copytree(folder, tmp_path / "c")
+    file = tmp_path / "c" / "settings.json"
+    kept = json.loads(file.read_text())
+    del kept["shared"]["networks"]["image_activation"]
+    file.write_text(json.dumps(kept))
+    again = pm.compare(rows(), ["mopoe"], 2, folder=tmp_path / "c", **SHARED)
+    assert again.row("mopoe").seeds == (0, 1)
+    place, facts = Folder(tmp_path / "new"), Plan().facts(["image", "vector"])
+    place.claim(facts, {})
+    file = tmp_path / "new" / "settings.json"
+    old = json.loads(file.read_text())
+    old["shared"]["networks"] = None
+    file.write_text(json.dumps(old))
+    with pytest.raises(FileError, match=r"networks\.image_activation='relu', now 'leak"):
+        place.claim(facts, {})
 
 
 def test_other_rows_and_other_files_are_refused(whole, tmp_path: Path) -> None:

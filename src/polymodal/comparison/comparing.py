@@ -103,7 +103,8 @@ def compare(
     labelled = None if label is None else Labelled.of(split, label)
     with tempfile.TemporaryDirectory(prefix="polymodal-") as temporary:
         place = Folder(Path(temporary if folder is None else folder))
-        facts = {"label": label, **plan.facts(), "measures": len(measures)}
+        kinds = {split.rows.codec.kind(name) for name in split.rows.codec.names}
+        facts = {"label": label, **plan.facts(kinds), "measures": len(measures)}
         facts |= {"data": (labelled or split).fingerprint, "rows": split.sizes}
         place.claim(
             facts,

@@ -16,6 +16,7 @@ from typing import Any
 
 from polymodal.evaluate.sheet import Sheet
 from polymodal.files import FileError, FileFormat
+from polymodal.model_file import networks_of
 from polymodal.replacing import write_whole
 from polymodal.training.checkpoint import FILE_NAME
 from polymodal.training.result import Status
@@ -24,6 +25,8 @@ FIT_FILE = FileFormat(
     "polymodal comparison fit", 1, "Delete it: the fit is then made again, with the same result."
 )
 SETTINGS_NAME = "settings.json"
+IDLE = ("networks.image_activation",)
+"""What is None where the data have nothing for it."""
 _VERSION = 1
 
 
@@ -95,7 +98,10 @@ class Folder:
         before: dict[str, Any] = {}
         if file.exists():
             before = self._settings(file)
-            self._check_same(before["shared"], shared, "")
+            was, now = _one_by_one(before["shared"]), _one_by_one(shared)
+            for name in [one for one, value in now.items() if value is None and one in IDLE]:
+                del was[name], now[name]
+            self._check_same(was, now, "")
             for name, settings in recipes.items():
                 was = before["recipes"].get(name, settings)
                 self._check_same(was, settings, f" of recipe {name}")
@@ -208,6 +214,12 @@ class Folder:
 
     def _failure_file(self, recipe: str) -> Path:
         return self.path / f"{recipe}.failed.txt"
+
+
+def _one_by_one(shared: Mapping[str, Any]) -> dict[str, Any]:
+    """What fits share, each setting of the networks by itself and as on the day of the folder."""
+    rest = {name: value for name, value in shared.items() if name != "networks"}
+    return rest | {f"networks.{name}": value for name, value in networks_of(shared).items()}
 
 
 def _short(value: object) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,7 +15,7 @@ from polymodal.data.dataset import MultimodalData
 from polymodal.data.modalities import NetworkSettings
 from polymodal.data.tensors import Tensors
 from polymodal.fitting import Prepared, as_data, checked, prepare
-from polymodal.model_file import pack_parameters
+from polymodal.model_file import networks_of, pack_parameters
 from polymodal.recipes.registry import get_recipe
 from polymodal.typing import as_cells
 
@@ -97,14 +97,22 @@ class Plan:
         }
         return checked(chosen)
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self, kinds: Collection[str]) -> dict[str, Any]:
         """What must be the same for two fits to be compared, as JSON can hold it.
 
         The device, and how often checkpoints are written, may differ.
+
+        Arguments:
+            kinds: Kinds of the modalities; settings of networks that none has are None.
         """
         free = ("settings", "device", "checkpoint_minutes")
         facts = {name: value for name, value in vars(self).items() if name not in free}
-        return pack_parameters({**facts, "settings": None})
+        packed = pack_parameters({**facts, "settings": None})
+        packed["networks"] = networks_of(packed)
+        if "image" not in kinds:
+            packed["networks"]["image_activation"] = None
+        del packed["usual_networks"]
+        return packed
 
 
 def check_recipes(

@@ -164,7 +164,8 @@ def describe_calibration(evaluation: Evaluation | None) -> dict[str, Any] | None
         "width": 380,
         "sentence": (
             f"Of {held.n:,} hidden numbers, {inside}"
-            f"{say_width(held.share, level, held.n, held.rows)} On the dashed line, promise and outcome are equal; the band is the error of counting."
+            f"{say_width(held.share, level, held.n, held.rows)} On the dashed line, promise and "
+            "outcome are equal; the band is the error of counting."
         ),
     }
 
