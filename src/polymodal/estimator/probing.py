@@ -50,7 +50,7 @@ def probe(
         >>> train, test = data[::10], data[5::10]
         >>> model = pm.MultimodalModel(epochs=2, progress=False).fit(train)
         >>> pm.probe(model, test, "label", train).table()["given"].tolist()
-        ['mor', 'zer', 'mor + zer']
+        ['mor', 'mor', 'zer', 'zer', 'mor + zer']
     """
     known, asked = model._rows(train), model._rows(test)
     learned, home = labels_of(known, label)
