@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
@@ -53,11 +55,12 @@ def goal(runs: Sequence[Run]) -> str:
         if not found:
             continue
         best = (max if more else min)(found, key=found.__getitem__)
-        ahead = own > found[best] if more else own < found[best]
-        code = WHOSE[best[1]]
+        gap = own - found[best] if more else found[best] - own
+        noise = 2 * math.hypot(*(_error(cell, part) for part in (mine, groups[best])))
+        place = "best of all" if gap > noise else "level" if gap > -noise else "not reached"
         said.append(
-            f"{name} {_shown(own)} ({'best of all' if ahead else 'not reached'}: the best other, "
-            f"`{best[0]}`{code}, has {_shown(found[best])})"
+            f"{name} {_shown(own)} ({place}: the best other, `{best[0]}`{WHOSE[best[1]]}, has "
+            f"{_shown(found[best])})"
         )
     alike = [f"`{recipe}`" for recipe, side in groups if side == "defaults"]
     worth = (
@@ -68,7 +71,8 @@ def goal(runs: Sequence[Run]) -> str:
     )
     return (
         f"`{OWN}` was made to beat all others in both kinds of coherence with no worse Fréchet "
-        f"distance: {'; '.join(said)}. Its likelihood learns its scale and its decoders' units "
+        f"distance: {'; '.join(said)}; level is within two standard "
+        "errors over seeds. Its likelihood learns its scale and its decoders' units "
         f"leak; {worth}"
     )
 
@@ -91,6 +95,12 @@ def lacking(runs: Sequence[Run], both: Sequence[str], seeds: int) -> str:
     if fewer:
         said.append(f"Fewer than {seeds} seeds: {', '.join(fewer)}.")
     return " ".join(said)
+
+
+def _error(cell: Cell, runs: Sequence[Run]) -> float:
+    """Standard error of the mean over seeds; zero of one seed."""
+    values = [cell(run) for run in runs]
+    return statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0
 
 
 def _mean(cell: Cell, runs: Sequence[Run]) -> float:
