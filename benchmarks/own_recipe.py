@@ -89,6 +89,7 @@ def page(found: dict[str, dict]) -> str:
     surely = [
         n for n in highest if all(r["rank"] > skills[n][OWN]["rank"] for r in rest(skills[n]))
     ]
+    left = [name for name in sets(Path()) if name not in found]
     epochs = "".join(f", {EPOCHS[name]} epochs for {name}" for name in found if name in EPOCHS)
     parts = [
         "# The recipe that is the default",
@@ -97,7 +98,8 @@ def page(found: dict[str, dict]) -> str:
         "+0.10 is 10 % less error, with its 95 % interval over test rows and seeds; methods that "
         "cannot be told apart share a rank. *log p*: nats a row and question.",
         f"`{OWN}` has the highest skill of the recipes on {len(highest)} of {len(found)} sets: "
-        f"{', '.join(highest) or 'none'}; beyond noise on {', '.join(surely) or 'none'}. The "
+        f"{', '.join(highest) or 'none'}; beyond noise on {', '.join(surely) or 'none'}."
+        f"{' Not compared: ' + ', '.join(left) + '.' if left else ''} The "
         f"library's own recipe is the default where it wins on {LEAST_WINS} sets at least. Skill "
         "is the error of values; whether what is made shows the right class, and looks real, is "
         "another question, which [fidelity](../fidelity.md) answers.",
