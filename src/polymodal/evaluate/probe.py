@@ -28,10 +28,10 @@ from polymodal.data.tensors import Tensors
 from polymodal.evaluate.bootstrap import bootstrap, percentile_interval
 from polymodal.evaluate.coherence import Subset
 from polymodal.evaluate.result import Estimate, finite
-from polymodal.latent import LatentLayout
 from polymodal.metrics.classes import class_shares
 from polymodal.model import LatentModel
 from polymodal.random import derive_seed
+from polymodal.tasks.blocks import layout_told
 from polymodal.tasks.generate import embed
 from polymodal.typing import rows_present
 
@@ -180,8 +180,8 @@ def _some(index: Tensor, most: int, seed: int) -> Tensor:
 
 def _blocks(model: LatentModel, given: Subset, size: int) -> list[tuple[str, bool, Tensor]]:
     """Name, whether it is private, and the columns of each block that a set can tell of."""
-    layout = getattr(model, "layout", None)
-    if not isinstance(layout, LatentLayout) or layout.dim != size:
+    layout = layout_told(model)
+    if layout is None or layout.dim != size:
         return [("all", False, torch.arange(size))]
     place = torch.arange(size)
     if layout.shared:

@@ -8,7 +8,7 @@ from polymodal.model import LatentModel
 SHARED, ALL = "shared", "all"
 
 
-def _layout(model: LatentModel) -> LatentLayout | None:
+def layout_told(model: LatentModel) -> LatentLayout | None:
     """Who reads what; None where the model does not say."""
     layout = getattr(model, "layout", None)
     return layout if isinstance(layout, LatentLayout) else None
@@ -16,7 +16,7 @@ def _layout(model: LatentModel) -> LatentLayout | None:
 
 def block_of(model: LatentModel, dimension: int) -> str:
     """Who reads a latent number: ``"shared"``, one modality, or ``""`` where nobody says."""
-    layout = _layout(model)
+    layout = layout_told(model)
     if layout is None:
         return ""
     if dimension < layout.shared:
@@ -33,7 +33,7 @@ def numbers_of(model: LatentModel, block: str) -> list[int] | None:
     Raises:
         ValueError: If the model has no such block.
     """
-    layout = _layout(model)
+    layout = layout_told(model)
     if block == ALL or (block == SHARED and (layout is None or not layout.shared)):
         return None
     known: list[str] = []

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from polymodal.data.codec import DataCodec
 from polymodal.data.tensors import Tensors
-from polymodal.latent import LatentLayout
 from polymodal.model import LatentModel
+from polymodal.tasks.blocks import layout_told
 from polymodal.tasks.filled import contained
 from polymodal.tasks.traverse import factorisation_grid
 from polymodal.tasks.walked import pictures_of
@@ -106,5 +106,5 @@ def factorised(
 
 def tells_apart(model: LatentModel, name: str) -> bool:
     """Whether a model has shared latents and private ones of this modality."""
-    layout = getattr(model, "layout", None)
-    return isinstance(layout, LatentLayout) and bool(layout.shared and layout.private[name])
+    layout = layout_told(model)
+    return layout is not None and bool(layout.shared and layout.private[name])

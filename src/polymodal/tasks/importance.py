@@ -30,9 +30,9 @@ from polymodal.distributions.blocks import Blocks
 from polymodal.distributions.dependent import PartlyTold
 from polymodal.distributions.diagonal import Diagonal
 from polymodal.distributions.strata import Strata
-from polymodal.latent import LatentLayout
 from polymodal.model import LatentModel
 from polymodal.tasks.answer import draws_at_once
+from polymodal.tasks.blocks import layout_told
 from polymodal.typing import Batch, Present
 
 
@@ -72,8 +72,8 @@ def proposal_for(model: LatentModel, q: Distribution, of: Sequence[str]) -> Dist
     if isinstance(q, PartlyTold):
         unread = [name not in of for name in model.names]
         return q.forget(torch.tensor(unread, device=q.told.device))
-    layout = getattr(model, "layout", None)
-    if not isinstance(layout, LatentLayout) or not isinstance(q, Strata):
+    layout = layout_told(model)
+    if layout is None or not isinstance(q, Strata):
         return q
     p = model.prior()
     private = p.private if isinstance(p, Blocks) else p

@@ -22,10 +22,10 @@ import torch
 from torch import Tensor
 
 from polymodal.data.tensors import Tensors
-from polymodal.latent import LatentLayout
 from polymodal.model import Lacking, LatentModel
 from polymodal.tasks.answer import chunks
 from polymodal.tasks.asking import asking
+from polymodal.tasks.blocks import layout_told
 from polymodal.tasks.generate import embed
 
 USUAL_VALUES = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
@@ -97,9 +97,9 @@ def factorisation_grid(
         Lacking: If the model has no private latents, or cannot generate where they are drawn.
     """
     model.check_names([name])
-    layout = getattr(model, "layout", None)
+    layout = layout_told(model)
     z = embed(model, source)
-    if not isinstance(layout, LatentLayout) or not layout.private[name] or not layout.shared:
+    if layout is None or not layout.private[name] or not layout.shared:
         raise Lacking(
             "factorisation: this model has no shared and private latents to tell apart; fit one "
             "with private_dim, such as recipe mmvaeplus."
