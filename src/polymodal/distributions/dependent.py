@@ -11,6 +11,7 @@ one that goes with the shared latent.
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from typing import ClassVar
 
 import torch
@@ -65,10 +66,13 @@ class PartlyTold(Distribution):
         self.q, self.told, self.private = q, told, private
         self.shared_dim = q.event_shape[0] - private.centre.numel()
         self._open = ~told.all(0)
-        # A search for the neighbours of a block that every row has told would be for nothing.
-        self._untold = private.only(self._open)
         self._all_told = not bool(self._open.any())
         super().__init__(q.batch_shape, q.event_shape, validate_args=False)
+
+    @cached_property
+    def _untold(self) -> Neighbours:
+        """The blocks that some row has not told: to search for others would be for nothing."""
+        return self.private.only(self._open)
 
     @property
     def mean(self) -> Tensor:
