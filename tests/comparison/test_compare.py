@@ -204,6 +204,16 @@ def test_a_folder_from_before_networks_had_a_setting_goes_on(whole, tmp_path: Pa
         place.claim(facts, {})
 
 
+@pytest.mark.parametrize("shared", ["x", 3, {"networks": "x"}, {"networks": {"hidden": 3}}])
+def test_settings_of_another_form_are_one_clear_error(shared: object, tmp_path: Path) -> None:
+    place, facts = Folder(tmp_path / "new"), Plan().facts(["image"])
+    place.claim(facts, {})
+    file = tmp_path / "new" / "settings.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "shared": shared}))
+    with pytest.raises(FileError, match="not the settings of a comparison"):
+        place.claim(facts, {})
+
+
 def test_other_rows_and_other_files_are_refused(whole, tmp_path: Path) -> None:
     _, folder = whole
     other = rows(81)[1:]

@@ -25,8 +25,8 @@ FIT_FILE = FileFormat(
     "polymodal comparison fit", 1, "Delete it: the fit is then made again, with the same result."
 )
 SETTINGS_NAME = "settings.json"
-IDLE = ("networks.image_activation",)
-"""What is None where the data have nothing for it."""
+IDLE = "networks.image_activation"
+"""None where the data have no pictures."""
 _VERSION = 1
 
 
@@ -98,9 +98,10 @@ class Folder:
         before: dict[str, Any] = {}
         if file.exists():
             before = self._settings(file)
-            was, now = _one_by_one(before["shared"]), _one_by_one(shared)
-            for name in [one for one, value in now.items() if value is None and one in IDLE]:
-                del was[name], now[name]
+            was, now = before["shared"], _one_by_one(shared)
+            if now[IDLE] is None:
+                was.pop(IDLE)
+                now.pop(IDLE)
             self._check_same(was, now, "")
             for name, settings in recipes.items():
                 was = before["recipes"].get(name, settings)
@@ -119,7 +120,10 @@ class Folder:
             found = json.loads(file.read_text("utf-8"))
             if found["format"] != "polymodal comparison" or found["version"] != _VERSION:
                 raise KeyError("format")
-            return {"shared": dict(found["shared"]), "recipes": dict(found["recipes"])}
+            return {
+                "shared": _one_by_one(dict(found["shared"])),
+                "recipes": dict(found["recipes"]),
+            }
         except (ValueError, KeyError, TypeError) as error:
             raise FileError(
                 f"{file}: not the settings of a comparison of this version of polymodal; name "
