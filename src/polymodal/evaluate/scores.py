@@ -12,7 +12,7 @@ from polymodal.data.kinds import CELLWISE
 from polymodal.evaluate.bootstrap import bootstrap, percentile_interval
 from polymodal.evaluate.questions import Target
 from polymodal.evaluate.result import BASELINES, Estimate, Judgement, SkillRow, Task
-from polymodal.metrics.errors import cosine_error, error_rate, r2, rmse
+from polymodal.metrics.errors import cosine_error, error_rate, r2, rmse, variances
 from polymodal.metrics.rows import row_mean
 from polymodal.metrics.sets import average_precision_error
 from polymodal.metrics.text import token_f1_error
@@ -57,7 +57,7 @@ def skill_rows(judged: Judged, *, resamples: int, seed: int) -> list[SkillRow]:
     """One row a metric: an error, and where it tells more a second measure."""
     kind = judged.target.kind
     rows = [_row(judged, METRIC[kind], resamples, seed)]
-    if kind in CELLWISE and len(judged.truth) > 1:
+    if kind in CELLWISE and variances(judged.truth, judged.cells).gt(0).any():
         rows.append(_row(judged, "r2", resamples, seed))
     rows += [_row(judged, metric, resamples, seed) for metric in _SECOND.get(kind, ())]
     return rows
@@ -192,7 +192,12 @@ def errors_of(judged: Judged, metric: str) -> Callable[[str, Tensor], Tensor]:
     if kind in CELLWISE:
         cells = judged.cells
         if metric == "r2":
-            return lambda name, w: (1 - r2(predictions[name], truth, cells, w)).nanmean(1)
+            # A column that is one value has no variance to explain: 0 or 1 would be a convention.
+            return lambda name, w: torch.where(
+                variances(truth, cells, w) > 0,
+                1 - r2(predictions[name], truth, cells, w),
+                torch.nan,
+            ).nanmean(1)
         return lambda name, w: rmse(predictions[name], truth, cells, w).nanmean(1)
     return lambda name, weights: rmse(predictions[name], truth, None, weights)
 

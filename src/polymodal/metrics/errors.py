@@ -54,15 +54,24 @@ def r2(
     """
     y = target.double()
     residual = row_mean((prediction.double() - y).square(), present, weights)
+    variance = variances(target, present, weights)
+    constant = variance <= 0
+    guarded = 1 - residual / torch.where(constant, torch.ones_like(variance), variance)
+    flat = torch.where(residual > 0, torch.zeros_like(residual), torch.ones_like(residual))
+    return torch.where(constant, torch.where(residual.isnan(), residual, flat), guarded)
+
+
+def variances(
+    target: Tensor, present: Tensor | None = None, weights: Tensor | None = None
+) -> Tensor:
+    """Each column's variance, 0 where only rounding makes one."""
+    y = target.double()
     # Variances are differences of large numbers unless the column is centred first.
     y = y - row_mean(y, present)
     variance = row_mean(y.square(), present, weights) - row_mean(y, present, weights).square()
     # Resamples of one value leave a variance of rounding errors, which is none.
     tiny = 1e-14 * row_mean(y.square(), present)
-    constant = variance <= tiny
-    guarded = 1 - residual / torch.where(constant, torch.ones_like(variance), variance)
-    flat = torch.where(residual > 0, torch.zeros_like(residual), torch.ones_like(residual))
-    return torch.where(constant, torch.where(residual.isnan(), residual, flat), guarded)
+    return torch.where(variance <= tiny, torch.zeros_like(variance), variance)
 
 
 @metric(better="lower", bounds=(0.0, 2.0), baseline="1, of a direction that says nothing")
