@@ -91,22 +91,38 @@ def page(found: dict[str, dict]) -> str:
     ]
     left = [name for name in sets(Path()) if name not in found]
     epochs = "".join(f", {EPOCHS[name]} epochs for {name}" for name in found if name in EPOCHS)
+    picked = [name for name, one in found.items() if one["pick"] == OWN]
+    once = [name for name, rows in skills.items() if len(rows[OWN]["seeds"]) == 1]
     parts = [
         "# The recipe that is the default",
         f"All defaults{epochs}, by `python benchmarks/own_recipe.py --folder DIR --data DATA`. "
         "*skill*: 0 is as good as the best simple method for every single column or modality, "
-        "+0.10 is 10 % less error, with its 95 % interval over test rows and seeds; methods that "
-        "cannot be told apart share a rank. *log p*: nats a row and question.",
+        "+0.10 is 10 % less error, with its 95 % interval over test rows and, where there are "
+        "several, seeds; methods that cannot be told apart share a rank. *log p*: nats a row and "
+        "question. Under each table stands what `compare` itself recommends.",
         f"`{OWN}` has the highest skill of the recipes on {len(highest)} of {len(found)} sets: "
-        f"{', '.join(highest) or 'none'}; beyond noise on {', '.join(surely) or 'none'}."
-        f"{' Not compared: ' + ', '.join(left) + '.' if left else ''} The "
-        f"library's own recipe is the default where it wins on {LEAST_WINS} sets at least. Skill "
-        "is the error of values; whether what is made shows the right class, and looks real, is "
-        "another question, which [fidelity](../fidelity.md) answers.",
+        f"{listed(highest)}; beyond noise on {listed(surely)}; `compare` picks it on "
+        f"{listed(picked)} (of recipes that cannot be told apart it picks the cheaper)."
+        f"{' Not compared: ' + ', '.join(left) + '.' if left else ''} The library's own recipe is "
+        f"the default where it wins on {LEAST_WINS} sets at least"
+        f"{': by its highest skill, not beyond noise' if len(surely) < LEAST_WINS else ''}. "
+        "Skill is the error of values; whether what is made shows the "
+        "right class, and looks real, is another question, which [fidelity](../fidelity.md) "
+        "answers.",
     ]
+    if once:
+        parts.append(
+            f"One seed only: {listed(once)}; the chance in training is not in those intervals."
+        )
     for name, one in found.items():
         parts += [f"## {name}", f"Measured on {one['measured']}.", table(one["rows"])]
+        parts += [f"`compare` says: {one['recommendation']}"]
     return "\n\n".join(parts) + "\n"
+
+
+def listed(names: list[str]) -> str:
+    """Names side by side, or none."""
+    return ", ".join(names) or "none"
 
 
 def recipes(found: dict) -> dict[str, dict]:
