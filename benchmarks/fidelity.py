@@ -33,7 +33,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import torch
 from fidelity_judged import judged
-from fidelity_page import page, run_key
+from fidelity_page import page
+from fidelity_runs import run_key
 from torch import Tensor
 
 import polymodal as pm

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import math
-import statistics
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+
+from fidelity_runs import (
+    CODES,
+    Cell,
+    Run,
+    collapsed,
+    grouped,
+    joint,
+    mean,
+    noise,
+)
 
 OWN = "polymodal"
-Run = dict
-Cell = Callable[[Run], float]
 
 
 def conditional(run: Run) -> float:
@@ -25,43 +32,38 @@ def same_inputs(a: Run, b: Run) -> bool:
 
 MEASURES: dict[str, tuple[Cell, bool]] = {
     "conditional coherence": (conditional, True),
-    "joint coherence": (lambda run: run["joint"], True),
+    "joint coherence": (joint, True),
     "Fréchet from one modality": (lambda run: run["frechet"], False),
     "Fréchet from the prior": (lambda run: run["frechet_prior"], False),
 }
 """Name -> cell, and whether more is better."""
 WHOSE = {"peer": ", MultiVae's", "defaults": " with defaults", "ours": ""}
-CODES = {"peer": "MultiVae", "defaults": "defaults", "ours": "polymodal"}
 
 
 def goal(runs: Sequence[Run]) -> str:
     """Where the own recipe stands to the best of all others on a set, whoever wrote them."""
     mine = [run for run in runs if run["recipe"] == OWN]
-    groups: dict[tuple[str, str], list[Run]] = defaultdict(list)
-    for run in runs:
-        if run["recipe"] != OWN:
-            groups[run["recipe"], run["side"]].append(run)
+    groups = {key: rows for key, rows in grouped(runs).items() if key[0] != OWN}
     if not mine or not groups:
         return ""
     said = []
     for name, (cell, more) in MEASURES.items():
-        own = _mean(cell, mine)
         found = {
-            key: _mean(cell, others)
+            key: mean(cell, others)
             for key, others in groups.items()
-            # A mean over fewer numbers of inputs is another measure.
-            if cell is not conditional or same_inputs(others[0], mine[0])
+            # A mean over fewer numbers of inputs is another measure, and one class is no joint.
+            if (cell is not conditional or same_inputs(others[0], mine[0]))
+            and (cell is not joint or not collapsed(others))
         }
-        if not found:
-            continue
-        best = (max if more else min)(found, key=found.__getitem__)
-        gap = own - found[best] if more else found[best] - own
-        noise = 2 * math.hypot(*(_error(cell, part) for part in (mine, groups[best])))
-        place = "best of all" if gap > noise else "level" if gap > -noise else "not reached"
-        said.append(
-            f"{name} {_shown(own)} ({place}: the best other, `{best[0]}`{WHOSE[best[1]]}, has "
-            f"{_shown(found[best])})"
-        )
+        if found:
+            best = (max if more else min)(found, key=found.__getitem__)
+            said.append(f"{name} {place(cell, more, mine, best, groups[best])}")
+    empty = [f"`{key[0]}`{WHOSE[key[1]]}" for key, rows in groups.items() if collapsed(rows)]
+    left_out = (
+        f" Joint coherence is left out where a decoder shows one class: {', '.join(empty)}."
+        if empty
+        else ""
+    )
     alike = [f"`{recipe}`" for recipe, side in groups if side == "defaults"]
     worth = (
         f"so do those of {', '.join(alike)} in their rows with defaults, which have the recipes' "
@@ -71,40 +73,46 @@ def goal(runs: Sequence[Run]) -> str:
     )
     return (
         f"`{OWN}` was made to beat all others in both kinds of coherence with no worse Fréchet "
-        f"distance: {'; '.join(said)}; level is within two standard "
-        "errors over seeds. Its likelihood learns its scale and its decoders' units "
-        f"leak; {worth}"
+        f"distance: {'; '.join(said)}; level is within two standard errors over seeds (a single "
+        f"seed is taken to vary as this recipe does).{left_out} Its likelihood "
+        f"learns its scale and its decoders' units leak; {worth}"
+    )
+
+
+def place(
+    cell: Cell, more: bool, mine: Sequence[Run], best: tuple[str, str], others: Sequence[Run]
+) -> str:
+    """A value of the own recipe's, and how it stands to the best of all others."""
+    own, other = mean(cell, mine), mean(cell, others)
+    gap, width = (own - other if more else other - own), noise(cell, mine, others)
+    stands = "best of all" if gap > width else "level" if gap > -width else "not reached"
+    seeds = ", one seed" if len(others) == 1 else ""
+    return (
+        f"{_shown(own)} ({stands}: the best other, `{best[0]}`{WHOSE[best[1]]}, has "
+        f"{_shown(other)}{seeds})"
     )
 
 
 def lacking(runs: Sequence[Run], both: Sequence[str], seeds: int) -> str:
-    """Which recipes that both codes have were not run, and which have fewer seeds."""
-    groups: dict[tuple[str, str, str], int] = defaultdict(int)
+    """Which recipes that both codes have were not run on a set, and which have fewer seeds."""
+    counts: dict[tuple[str, str], int] = defaultdict(int)
     for run in runs:
-        groups[run["set"], run["recipe"], run["side"]] += 1
-    sets = list(dict.fromkeys(run["set"] for run in runs))
-    never = [name for name in both if not any(key[1] == name for key in groups)]
+        counts[run["recipe"], run["side"]] += 1
+    never = {
+        CODES[side]: [name for name in both if not counts.get((name, side))]
+        for side in ("ours", "peer")
+    }
     fewer = [
-        f"`{recipe}` on {at} ({CODES[side]}: {n})"
-        for (at, recipe, side), n in groups.items()
-        if n < seeds
+        f"`{recipe}` ({CODES[side]}: {n})" for (recipe, side), n in counts.items() if n < seeds
     ]
-    said = []
-    if never:
-        said.append(f"Not run on {' or '.join(sets)}: {', '.join(f'`{name}`' for name in never)}.")
+    said = [
+        f"Not run by {code}: {', '.join(f'`{name}`' for name in names)}."
+        for code, names in never.items()
+        if names
+    ]
     if fewer:
         said.append(f"Fewer than {seeds} seeds: {', '.join(fewer)}.")
     return " ".join(said)
-
-
-def _error(cell: Cell, runs: Sequence[Run]) -> float:
-    """Standard error of the mean over seeds; zero of one seed."""
-    values = [cell(run) for run in runs]
-    return statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0
-
-
-def _mean(cell: Cell, runs: Sequence[Run]) -> float:
-    return sum(map(cell, runs)) / len(runs)
 
 
 def _shown(value: float) -> str:
