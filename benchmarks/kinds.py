@@ -63,6 +63,7 @@ def show(model: pm.MultimodalModel, test: MultimodalData, train: MultimodalData 
 
 def digits(args: argparse.Namespace, file: str, other: str) -> None:
     """A handwritten digit and the same digit said or shown otherwise."""
+    from sklearn.model_selection import cross_val_predict
     from sklearn.svm import SVC
 
     held = np.load(args.data / file)
@@ -83,13 +84,15 @@ def digits(args: argparse.Namespace, file: str, other: str) -> None:
     seen = {s: model.codec_.encode(data[s]) for s in data}
     flat = {s: {n: seen[s].x[n].flatten(1).numpy() for n in names} for s in seen}
     judges = {n: SVC(C=10).fit(flat["train"][n], labels["train"]) for n in names}
+    # A judge knows the rows that it was trained on: copies of them are judged by others.
+    unseen = {n: cross_val_predict(SVC(C=10), flat["train"][n], labels["train"]) for n in names}
     for to, given in (names, names[::-1]):
         drawn = translate(model.model_, seen["test"], to=[to], given=[given], draws=5)[to]
         said = judges[to].predict(drawn.flatten(0, 1).flatten(1).numpy())
         point = translate(model.model_, seen["test"], to=[to], given=[given])[to][0]
         shown = judges[to].predict(point.flatten(1).numpy())
         near = _nearest(flat["train"][given], flat["test"][given])
-        copied = judges[to].predict(flat["train"][to][near])
+        copied = unseen[to][near]
         cap = judges[to].predict(flat["test"][to])
         truth = labels["test"]
         print(
