@@ -37,7 +37,7 @@ MEASURES: dict[str, tuple[Cell, bool]] = {
     "Fréchet from the prior": (lambda run: run["frechet_prior"], False),
 }
 """Name -> cell, and whether more is better."""
-WHOSE = {"peer": ", MultiVae's", "defaults": " with defaults", "ours": ""}
+WHOSE = {"peer": ", MultiVae's", "plain": ", plain", "defaults": " with defaults", "ours": ""}
 
 
 def goal(runs: Sequence[Run]) -> str:
@@ -103,7 +103,9 @@ def lacking(runs: Sequence[Run], both: Sequence[str], seeds: int) -> str:
         for side in ("ours", "peer")
     }
     fewer = [
-        f"`{recipe}` ({CODES[side]}: {n})" for (recipe, side), n in counts.items() if n < seeds
+        f"`{recipe}` ({CODES[side]}: {n})"
+        for (recipe, side), n in counts.items()
+        if n < seeds and side != "plain"
     ]
     said = [
         f"Not run by {code}: {', '.join(f'`{name}`' for name in names)}."

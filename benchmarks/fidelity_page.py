@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from fidelity_runs import (
     Run,
     grouped,
     joint,
+    judges_of,
     largest_class,
     log_likelihood,
     partial_cell,
@@ -39,9 +41,11 @@ def page(results: Path, both: Sequence[str]) -> str:
         "of batches of 128 with Adam at 3e-3 for all, on one CPU thread. "
         "*MultiVae* and *polymodal* have the papers' settings on these data (Laplace "
         "likelihoods of scale 0.75, divergences "
-        "weighted 2.5); *polymodal, defaults* has the recipes' own, but for these sizes, a "
-        "Laplace likelihood that learns its scale, and decoders whose ReLUs leak (.01), as the "
-        "library's do unless told. The recipe `polymodal` is the library's own.",
+        "weighted 2.5). Each code starts its weights in its own manner, and polymodal shortens "
+        "gradients of a norm above 100, MultiVae none; *polymodal, plain* has torch's start and "
+        "no such limit, as MultiVae has them. *polymodal, defaults* has the recipes' own, but for "
+        "these sizes, a Laplace likelihood that learns its scale, and decoders whose ReLUs leak "
+        "(.01), as the library's do unless told. The recipe `polymodal` is the library's own.",
         "**These are small runs.** Published models had 60,000 rows, deep residual networks and "
         "150 to 300 epochs, which no CPU does in a sitting: the values below say which code gets "
         "further on one budget, not what a method can reach. Classifiers trained on the real "
@@ -104,15 +108,26 @@ def table(runs: list[Run]) -> str:
     cells = columns(runs)
     head = ["model", "code", "seeds", *cells]
     lines = [" | ".join(head), " | ".join(["---"] * len(head))]
+    usual = Counter(map(judges_of, runs)).most_common(1)[0][0]
+    marked = False
     for (recipe, side), mine in grouped(runs).items():
         said = [spread([cell(run) for run in mine]) for cell in cells.values()]
-        lines.append(" | ".join([f"`{recipe}`", CODES[side], str(len(mine)), *said]))
+        others = sum(judges_of(run) != usual for run in mine)
+        marked |= others > 0
+        seeds = f"{len(mine)}{f' ({others} †)' if others else ''}"
+        lines.append(" | ".join([f"`{recipe}`", CODES[side], seeds, *said]))
     caps = {name: [run["caps"][name] for run in runs] for name in runs[0]["caps"]}
     told = ", ".join(f"{name} {min(v):.3f} to {max(v):.3f}" for name, v in caps.items())
     table = "\n".join(f"| {line} |" for line in lines)
-    return (
+    text = (
         f"{table}\n\nThe judges tell real test pictures so often, which caps coherence, from the "
         f"worst judges to the best: {told}."
+    )
+    return text + (
+        " † So many of the runs had the judges of another machine: their Fréchet distances lie in "
+        "other features, and stand beside the others roughly."
+        if marked
+        else ""
     )
 
 

@@ -15,8 +15,13 @@ Run = dict
 Cell = Callable[[Run], float]
 Groups = dict[tuple[str, str], list[Run]]
 
-SIDE_NAMES = {"ours": "polymodal", "peer": "multivae", "defaults": "defaults"}
-CODES = {"ours": "polymodal", "peer": "MultiVae", "defaults": "polymodal, defaults"}
+SIDE_NAMES = {"peer": "multivae", "plain": "plain", "defaults": "defaults"}
+CODES = {
+    "ours": "polymodal",
+    "plain": "polymodal, plain",
+    "peer": "MultiVae",
+    "defaults": "polymodal, defaults",
+}
 COLLAPSED = 0.95
 """From this share of one class in a modality's new rows on its decoder has collapsed."""
 
@@ -40,6 +45,11 @@ def grouped(runs: Sequence[Run]) -> Groups:
                 if (run["recipe"], run["side"]) == (recipe, side):
                     found[recipe, side].append(run)
     return found
+
+
+def judges_of(run: Run) -> tuple[float, ...]:
+    """Which judges judged: how often they are right tells one machine's from another's."""
+    return tuple(run["caps"].values())
 
 
 def mean(cell: Cell, runs: Sequence[Run]) -> float:
