@@ -277,6 +277,17 @@ def test_wrong_calls_say_what_is_wrong(words: dict, said: str) -> None:
         pm.compare(rows(40), progress=False, **words)
 
 
+@pytest.mark.parametrize(("n", "few"), [(80, False), (40, True)])
+def test_a_lone_table_is_judged_by_all_its_test_rows(n: int, few: bool) -> None:
+    """16 test rows, or 8: each question hides cells of three of them, or of two."""
+    u = np.random.default_rng(0).normal(size=n)
+    table = from_arrays({"table": pd.DataFrame({"a": u, "b": 2 * u + 1, "c": -3 * u})})
+    found = pm.compare(table, ["pcca"], 1, **SHARED)
+    assert ("With fewer than 10 test rows to judge by" in found.text()) == few
+    assert (found.row("mean").rank == 1) == few
+    assert found.row("linear").rank == 1
+
+
 def test_data_of_which_nothing_can_be_asked_are_refused() -> None:
     with pytest.raises(ValueError, match="nothing can be hidden"):
         pm.compare(rows(40)[["v"]], ["mopoe"], 1, **SHARED)

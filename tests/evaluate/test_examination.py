@@ -138,3 +138,39 @@ def test_too_few_draws_or_rows_are_refused(fitted) -> None:
         dataclasses.replace(exam, draws=3)
     with pytest.raises(ValueError, match="test row"):
         dataclasses.replace(exam, test=exam.test.rows(slice(0, 0)))
+
+
+def a_table(n: int, seed: int) -> MultimodalData:
+    """A lone table: lines of one hidden number, so that linear regression tells every cell."""
+    u = np.random.default_rng(seed).normal(size=n)
+    return from_arrays({"table": pd.DataFrame({"a": u, "b": 2 * u + 1, "c": -3 * u})})
+
+
+def baselines_of(n: int) -> Ranking:
+    """The simple methods on so many test rows of a lone table."""
+    model = MultimodalModel(**tiny(recipe="pcca")).fit(a_table(80, 0))
+    test = model.codec_.encode(a_table(n, 1))
+    exam = Examination(model.codec_, test, model._train_tensors, draws=20, resamples=100)
+    sheets = {name: [one] for name, one in exam.of_baselines().items()}
+    hidden = {int(row) for rows in exam.asked_rows for row in rows}
+    ranking = Ranking(sheets, exam.asked_rows)
+    assert ranking.count_rows(lambda one: True) == len(hidden)
+    assert max(one.n for one in ranking.asked) < 10
+    return ranking
+
+
+@pytest.mark.parametrize("n", [12, 32, 40])
+def test_the_rows_of_all_questions_count(n: int) -> None:
+    """Every question hides cells of a fifth of the rows, all together those of nearly all."""
+    ranking = baselines_of(n)
+    assert ranking.telling
+    ranks = ranking.ranks()
+    assert ranks["linear"] == 1
+    assert ranks["mean"] == 3
+
+
+def test_a_row_that_is_asked_again_is_one_row() -> None:
+    ranking = baselines_of(9)
+    assert sum(one.n for one in ranking.asked) > 9
+    assert not ranking.telling
+    assert set(ranking.ranks().values()) == {1}

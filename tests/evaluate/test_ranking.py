@@ -173,6 +173,22 @@ def test_few_rows_tell_nothing() -> None:
     assert set(found.ranks().values()) == {1}
 
 
+def test_rows_of_several_questions_add_up_and_count_once() -> None:
+    things = [asked(n=6, column="x"), asked(n=6, column="y")]
+    still = [torch.zeros(R, dtype=torch.float64)] * 2
+    errors = {"mean": 1.0, "linear": 0.8, "knn": 0.9, "good": 0.1}
+    sheets = {name: [sheet([e, e], still, things)] for name, e in errors.items()}
+    for start, n_rows in ((0, 6), (3, 9), (4, 10), (6, 12)):
+        found = Ranking(sheets, [torch.arange(6), torch.arange(start, start + 6)])
+        assert found.count_rows(lambda one: one.kind == "number") == n_rows
+        assert found.count_rows(lambda one: one.column == "x") == 6
+        assert found.count_rows(lambda one: one.kind == "text") == 0
+        assert found.telling == (n_rows >= 10)
+        assert (found.ranks()["linear"] == 2) == (n_rows >= 10)
+    with pytest.raises(ValueError, match=r"\[6, 6\] rows, asked_rows of \[6, 5\]"):
+        Ranking(sheets, [torch.arange(6), torch.arange(5)])
+
+
 def test_sheets_of_other_questions_are_refused() -> None:
     still = [torch.zeros(R, dtype=torch.float64)]
     sheets = {name: [sheet([1.0], still, [asked()])] for name in ("mean", "linear", "knn")}

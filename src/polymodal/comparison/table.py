@@ -56,7 +56,8 @@ def assemble(
     """
     fits = {name: [one for one in done if one.recipe == name] for name in names}
     sheets = {name: [one.sheets[name] for one in fits[name]] for name in names if fits[name]}
-    ranking = Ranking({**sheets, **{name: [sheet] for name, sheet in simple.sheets.items()}})
+    sheets |= {name: [sheet] for name, sheet in simple.sheets.items()}
+    ranking = Ranking(sheets, exam.asked_rows)
     ranks = ranking.ranks()
     rows = [_recipe_row(name, fits[name], failures.get(name), ranking, ranks) for name in names]
     rows += [

@@ -72,8 +72,8 @@ def recommend(
     chosen = _chosen(ranking, recipes)
     if not ranking.telling:
         words = (
-            f"With fewer than {FEWEST_ROWS} test rows nothing can be called better: all ranks are "
-            "shared. Give more rows, or a larger share of them to the test."
+            f"With fewer than {FEWEST_ROWS} test rows to judge by nothing can be called better: "
+            "all ranks are shared. Give more rows, or a larger share of them to the test."
         )
         return Advice(words, chosen.pick)
     row = recipes[chosen.pick]
@@ -224,11 +224,12 @@ def _honesty(row: Row, level: float, ranking: Ranking) -> str:
     if row.coverage is None:
         return ""
     share = row.coverage.value
-    # Rows of each thing that has numbers: of rows and numbers there are at least so many.
-    known = [one.n for one in ranking.asked if one.kind in COVERED] or [0]
+    # A row's vector is several numbers: there are at least so many.
+    numbers = sum(one.n for one in ranking.asked if one.kind in COVERED)
+    n_rows = ranking.count_rows(lambda one: one.kind in COVERED)
     few = "test rows or seeds" if len(row.seeds) > 1 else "test rows"
     said = f"The {level:.0%} intervals of {row.method} held the truth in {share:.0%}"
-    return f"{said}{say_width(row.coverage, level, sum(known), max(known), few)}"
+    return f"{said}{say_width(row.coverage, level, numbers, n_rows, few)}"
 
 
 def _effort(row: Row, pick: str, epochs: Mapping[str, tuple[int, int]]) -> str:

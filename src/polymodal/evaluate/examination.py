@@ -96,6 +96,16 @@ class Examination:
         ]
         return [*found, *(one for one in cells if one is not None)]
 
+    @cached_property
+    def asked_rows(self) -> tuple[Tensor, ...]:
+        """The test rows of each thing asked for, ``(n,)``, in the order of every sheet's."""
+        examiner = self._examiner()
+        return tuple(
+            question.rows[rows].cpu()
+            for question in self.questions
+            for _, rows in self._targets(examiner, question)
+        )
+
     def of_model(self, model: LatentModel) -> Sheet:
         """What a model's answers come to.
 

@@ -31,7 +31,7 @@ References:
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -101,12 +101,16 @@ class Ranking:
 
     Arguments:
         sheets: Method -> its answer sheets, one a seed; the baselines among them, by their names.
+        asked_rows: The test rows of each thing asked for, ``(n,)``, in the order of ``asked``;
+            where they are not told, all things count as asked of the same rows.
 
     Raises:
-        ValueError: If the sheets are not of the same questions and resamples.
+        ValueError: If the sheets are not of the same questions and resamples, or the rows are
+            those of other questions.
     """
 
     sheets: Mapping[str, Sequence[Sheet]]
+    asked_rows: Sequence[Tensor] | None = None
 
     def __post_init__(self) -> None:
         missing = [name for name in BASELINES if name not in self.sheets]
@@ -120,6 +124,13 @@ class Ranking:
                         f"the sheet of {name!r} is of other questions or resamples than that of "
                         f"{BASELINES[0]!r}; they cannot be compared."
                     )
+        if self.asked_rows is not None:
+            told, counted = [len(rows) for rows in self.asked_rows], [one.n for one in first.asked]
+            if told != counted:
+                raise ValueError(
+                    f"the sheets are of questions about {counted} rows, asked_rows of {told}; "
+                    "give the rows of each thing asked for, in the order of asked."
+                )
 
     @property
     def asked(self) -> tuple[Asked, ...]:
@@ -156,10 +167,19 @@ class Ranking:
             for modality in self.modalities
         }
 
-    @property
+    @cached_property
     def telling(self) -> bool:
         """Whether there are enough test rows to call anything better."""
-        return max((one.n for one in self.asked), default=0) >= FEWEST_ROWS
+        return self.count_rows(lambda one: True) >= FEWEST_ROWS
+
+    def count_rows(self, chosen: Callable[[Asked], bool]) -> int:
+        """Test rows that any of the chosen things was asked of, each row once."""
+        here = [i for i, one in enumerate(self.asked) if chosen(one)]
+        if not here:
+            return 0
+        if self.asked_rows is None:
+            return max(self.asked[i].n for i in here)
+        return len(torch.cat([self.asked_rows[i] for i in here]).unique())
 
     def beats(self, one: str, other: str, modality: str | None = None) -> bool:
         """Whether a method is better than another beyond noise, overall or at one modality."""
