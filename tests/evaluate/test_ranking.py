@@ -189,6 +189,16 @@ def test_rows_of_several_questions_add_up_and_count_once() -> None:
         Ranking(sheets, [torch.arange(6), torch.arange(5)])
 
 
+def test_few_rows_of_a_modality_tell_nothing_there() -> None:
+    things = [asked("a", n=50), asked("b", n=9)]
+    still = [torch.zeros(R, dtype=torch.float64)] * 2
+    errors = {"mean": 1.0, "linear": 0.8, "knn": 0.9, "good": 0.1}
+    found = Ranking({name: [sheet([e, e], still, things)] for name, e in errors.items()})
+    assert found.beats("good", "linear")
+    assert found.beats("good", "linear", "a")
+    assert not found.beats("good", "linear", "b")
+
+
 def test_sheets_of_other_questions_are_refused() -> None:
     still = [torch.zeros(R, dtype=torch.float64)]
     sheets = {name: [sheet([1.0], still, [asked()])] for name in ("mean", "linear", "knn")}

@@ -167,10 +167,10 @@ class Ranking:
             for modality in self.modalities
         }
 
-    @cached_property
+    @property
     def telling(self) -> bool:
         """Whether there are enough test rows to call anything better."""
-        return self.count_rows(lambda one: True) >= FEWEST_ROWS
+        return self._n_rows[None] >= FEWEST_ROWS
 
     def count_rows(self, chosen: Callable[[Asked], bool]) -> int:
         """Test rows that any of the chosen things was asked of, each row once."""
@@ -181,9 +181,17 @@ class Ranking:
             return max(self.asked[i].n for i in here)
         return len(torch.cat([self.asked_rows[i] for i in here]).unique())
 
+    @cached_property
+    def _n_rows(self) -> dict[str | None, int]:
+        """Modality -> test rows that anything of it was asked of; None for all together."""
+        return {
+            name: self.count_rows(lambda one, name=name: name in (None, one.modality))
+            for name in (None, *self.modalities)
+        }
+
     def beats(self, one: str, other: str, modality: str | None = None) -> bool:
         """Whether a method is better than another beyond noise, overall or at one modality."""
-        if one == other or not self.telling:
+        if one == other or self._n_rows[modality] < FEWEST_ROWS:
             return False
         skill = self.skill if modality is None else self.skill_at[modality]
         low, _ = percentile_interval(skill[one].draws - skill[other].draws)
