@@ -7,11 +7,13 @@ import os
 import re
 import shutil
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import polymodal as pm
 from polymodal.comparison import compare as compare_module_function
@@ -20,6 +22,8 @@ from polymodal.comparison.folder import Folder
 from polymodal.comparison.plan import Plan
 from polymodal.data.dataset import MultimodalData
 from polymodal.data.sources import from_arrays
+from polymodal.evaluate.examination import Examination
+from polymodal.evaluate.sheet import RowSums
 from polymodal.files import FileError
 from polymodal.training.checkpoint import FILE_NAME
 
@@ -204,7 +208,17 @@ def test_a_folder_from_before_networks_had_a_setting_goes_on(whole, tmp_path: Pa
         place.claim(facts, {})
 
 
-@pytest.mark.parametrize("shared", ["x", 3, {"networks": "x"}, {"networks": {"hidden": 3}}])
+@pytest.mark.parametrize(
+    "shared",
+    [
+        "x",
+        3,
+        {"networks": "x"},
+        {"networks": {"hidden": 3}},
+        {"measures": None},
+        {"measures": ["x"]},
+    ],
+)
 def test_settings_of_another_form_are_one_clear_error(shared: object, tmp_path: Path) -> None:
     place, facts = Folder(tmp_path / "new"), Plan().facts(["image"])
     place.claim(facts, {})
@@ -212,6 +226,40 @@ def test_settings_of_another_form_are_one_clear_error(shared: object, tmp_path: 
     file.write_text(json.dumps({**json.loads(file.read_text()), "shared": shared}))
     with pytest.raises(FileError, match="not the settings of a comparison"):
         place.claim(facts, {})
+
+
+def hits_of(share: float) -> Callable[..., dict[str, RowSums]]:
+    """A measure that finds the same in every model."""
+
+    def hits(_model: object, exam: Examination) -> dict[str, RowSums]:
+        n = len(exam.test)
+        return {"mine: hits": RowSums(torch.full((n,), share), torch.ones(n))}
+
+    return hits
+
+
+def test_a_folder_keeps_to_its_measures(tmp_path: Path) -> None:
+    """The column ``hits`` of two functions, one of which holds another number."""
+    folder, table = tmp_path / "c", rows(40)
+    for names in (["pcca"], ["pcca", "mvtcae"]):
+        found = pm.compare(table, names, 1, folder=folder, measures=[hits_of(1.0)], **SHARED)
+        column = found.groups[-1].values
+        assert [column[name]["hits"].value for name in names] == [1.0] * len(names)
+    for other, said in (
+        ([hits_of(0.0)], r"the measure .*hits_of\.<locals>\.hits, whose code, or what it holds"),
+        ([], r"measures=.*hits_of\.<locals>\.hits, now none"),
+    ):
+        with pytest.raises(FileError, match=said):
+            pm.compare(table, ["pcca"], 1, folder=folder, measures=other, **SHARED)
+    file = folder / "settings.json"
+    kept = json.loads(file.read_text())
+    kept["shared"]["measures"] = 1
+    file.write_text(json.dumps(kept))
+    with pytest.raises(FileError, match="measures=1, now 0"):
+        pm.compare(table, ["pcca"], 1, folder=folder, **SHARED)
+    pm.compare(table, ["pcca"], 1, folder=folder, measures=[hits_of(1.0)], **SHARED)
+    with pytest.raises(FileError, match="whose code, or what it holds"):
+        pm.compare(table, ["pcca"], 1, folder=folder, measures=[hits_of(0.0)], **SHARED)
 
 
 def test_other_rows_and_other_files_are_refused(whole, tmp_path: Path) -> None:

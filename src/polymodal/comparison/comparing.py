@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from polymodal.comparison.fits import fit_one
-from polymodal.comparison.folder import Cost, Finished, Folder
+from polymodal.comparison.folder import MEASURES, Cost, Finished, Folder
+from polymodal.comparison.identity import identify
 from polymodal.comparison.labelled import Labelled
 from polymodal.comparison.plan import Plan, Split, check_recipes, split_rows
 from polymodal.comparison.progress import Board, duration
@@ -72,6 +73,7 @@ def compare(
         label: The class of each row, a column of the data or one of the modalities: coherence is
             judged too, by classifiers trained on the training rows (see ``polymodal.coherence``).
         measures: Further measurements of every model; see ``polymodal.evaluate.examination``.
+            A folder belongs to those with which it was begun.
         progress: Tell on standard error how far it has come.
         shared: What all fits share, by name: ``latent_dim``, ``epochs``, ``networks``,
             ``max_seconds``, ``settings`` (recipe -> its settings), ``test_share``, ``draws``...;
@@ -83,7 +85,8 @@ def compare(
     Raises:
         ValueError: If a recipe or a setting is unknown, there are too few rows, or there is no
             such label.
-        FileError: If ``folder`` holds a comparison of other rows or with other settings.
+        FileError: If ``folder`` holds a comparison of other rows or with other settings or
+            measures.
         KeyboardInterrupt: If it was stopped; what was done is in ``folder``.
 
     Example:
@@ -104,7 +107,7 @@ def compare(
     with tempfile.TemporaryDirectory(prefix="polymodal-") as temporary:
         place = Folder(Path(temporary if folder is None else folder))
         kinds = {split.rows.codec.kind(name) for name in split.rows.codec.names}
-        facts = {"label": label, **plan.facts(kinds), "measures": len(measures)}
+        facts = {"label": label, **plan.facts(kinds), MEASURES: identify(measures)}
         facts |= {"data": (labelled or split).fingerprint, "rows": split.sizes}
         place.claim(
             facts,

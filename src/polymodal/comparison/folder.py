@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from polymodal.comparison.identity import as_kept, say_difference
 from polymodal.evaluate.sheet import Sheet
 from polymodal.files import FileError, FileFormat
 from polymodal.model_file import networks_of
@@ -27,6 +28,8 @@ FIT_FILE = FileFormat(
 SETTINGS_NAME = "settings.json"
 IDLE = "networks.image_activation"
 """None where the data have no pictures."""
+MEASURES = "measures"
+"""What ``identify`` says of them."""
 _VERSION = 1
 
 
@@ -120,10 +123,10 @@ class Folder:
             found = json.loads(file.read_text("utf-8"))
             if found["format"] != "polymodal comparison" or found["version"] != _VERSION:
                 raise KeyError("format")
-            return {
-                "shared": _one_by_one(dict(found["shared"])),
-                "recipes": dict(found["recipes"]),
-            }
+            shared = _one_by_one(dict(found["shared"]))
+            if MEASURES in shared:
+                shared[MEASURES] = as_kept(shared[MEASURES])
+            return {"shared": shared, "recipes": dict(found["recipes"])}
         except (ValueError, KeyError, TypeError) as error:
             raise FileError(
                 f"{file}: not the settings of a comparison of this version of polymodal; name "
@@ -134,16 +137,17 @@ class Folder:
         for name in [*now, *(one for one in was if one not in now)]:
             if was.get(name) == now.get(name):
                 continue
+            said = f"with {name}={_short(was.get(name))}{whose}, now {_short(now.get(name))}"
             if name == "data":
-                said = "the folder holds a comparison on other rows"
-            else:
-                said = (
-                    f"the folder holds a comparison with {name}={_short(was.get(name))}{whose}, "
-                    f"now {_short(now.get(name))}"
-                )
+                said = "on other rows"
+            elif name == MEASURES and not whose:
+                difference = say_difference(was.get(name, 0), now.get(name, []))
+                if difference is None:
+                    continue
+                said = f"with {difference}"
             raise FileError(
-                f"{self.path}: {said}; methods can be compared only where all that is the same. "
-                "Use those settings, or another folder."
+                f"{self.path}: the folder holds a comparison {said}; methods can be compared only "
+                "where all that is the same. Use those settings, or another folder."
             )
 
     def model_file(self, recipe: str, seed: int) -> Path:
