@@ -74,6 +74,25 @@ def test_a_recipe_that_beats_all_is_recommended() -> None:
     assert "held the truth in 90%, as they should" in words
 
 
+@pytest.mark.parametrize(
+    ("seeds", "words"),
+    [
+        ({"good": (0,), "bad": (0,)}, "With one seed the chance in training is unknown"),
+        ({"good": (0, 1), "bad": (0,)}, "With one seed of bad the chance in training is unknown"),
+        ({"good": (0, 1), "bad": (0, 1)}, ""),
+    ],
+)
+def test_noise_without_the_chance_in_training_is_said_to_be(
+    seeds: dict[str, tuple[int, ...]], words: str
+) -> None:
+    ranked = ranking(good=(0.4, 0.4), bad=(0.7, 0.7))
+    table = [dataclasses.replace(row, seeds=seeds.get(row.method, ())) for row in rows(ranked, {})]
+    found = recommend(ranked, table, 0.9, {}).words
+    assert "beyond noise" in found
+    assert ("chance in training" in found) == bool(words)
+    assert words in found
+
+
 def test_of_equals_the_cheaper_is_recommended() -> None:
     words = said({"dear": 80.0, "cheap": 20.0}, dear=(0.4, 0.4), cheap=(0.405, 0.405))
     assert "Recommended: cheap. dear has the highest skill" in words

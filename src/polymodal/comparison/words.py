@@ -77,8 +77,9 @@ def recommend(
         )
         return Advice(words, chosen.pick)
     row = recipes[chosen.pick]
-    said = [_advice(ranking, recipes, chosen), _places(ranking, recipes, chosen.pick)]
-    said += [_honesty(row, level, ranking), _effort(row, chosen.pick, epochs)]
+    said = [_advice(ranking, recipes, chosen), _chance(recipes)]
+    said += [_places(ranking, recipes, chosen.pick), _honesty(row, level, ranking)]
+    said += [_effort(row, chosen.pick, epochs)]
     return Advice(" ".join(part for part in said if part), chosen.pick)
 
 
@@ -182,6 +183,18 @@ def _among(recipes: Mapping[str, Row], chosen: _Chosen) -> str:
     return (
         f"{pick}, which has the highest skill of the recipes, though {_list(others)} {verb} not "
         "worse beyond noise."
+    )
+
+
+def _chance(recipes: Mapping[str, Row]) -> str:
+    """That noise is of rows alone where nothing is known of the chance in training."""
+    single = [name for name, row in recipes.items() if len(row.seeds) == 1]
+    if not single:
+        return ""
+    whose = f" of {_list(single)}" if len(single) < len(recipes) else ""
+    return (
+        f"With one seed{whose} the chance in training is unknown and no part of what is called "
+        "noise here: other seeds may give another order, and 3 or more would tell."
     )
 
 
