@@ -293,7 +293,7 @@ def test_a_recipe_that_fails_is_a_row_that_says_why(tmp_path: Path) -> None:
     assert found.row("pcca").rank is not None
     text = found.text(100)
     assert row.failure.split()[0] in text
-    assert "Traceback" in (tmp_path / "c" / "cca.failed.txt").read_text()
+    assert "Traceback" in (tmp_path / "c" / "cca-0.failed.txt").read_text()
     assert not (tmp_path / "c" / "cca-0").exists()
 
 

@@ -20,10 +20,11 @@ from polymodal.comparison.fits import fit_one
 from polymodal.comparison.folder import MEASURES, Cost, Finished, Folder
 from polymodal.comparison.identity import identify
 from polymodal.comparison.labelled import Labelled
+from polymodal.comparison.notes import Failure
 from polymodal.comparison.plan import Plan, Split, check_recipes, split_rows
 from polymodal.comparison.progress import Board, duration
 from polymodal.comparison.result import Comparison
-from polymodal.comparison.table import Failure, assemble
+from polymodal.comparison.table import assemble
 from polymodal.data.dataset import MultimodalData
 from polymodal.evaluate.examination import Examination, Measure
 from polymodal.evaluate.sheet import Sheet
@@ -59,8 +60,8 @@ def compare(
 
     The rows are split once. Every fit has the same rows, networks, latent size and epochs; every
     model, and the mean, a linear model and 5 nearest neighbours, are asked for the same hidden
-    values of the same test rows. A recipe that fails does not end the comparison; its row says
-    why.
+    values of the same test rows. A fit that fails does not end the comparison: the recipe's other
+    seeds are tried, and its row says why and how many seeds it rests on.
 
     Arguments:
         data: The rows.
@@ -126,7 +127,8 @@ def compare(
         done, failures = _all_fits(split, parameters, exam, place, progress)
         simple = _simple(exam, place)
         usual = _usual_epochs(split, plan)
-        found = assemble(names, done, failures, simple, exam, split, plan.epochs or usual, usual)
+        allowed = plan.epochs or usual
+        found = assemble(names, chosen, done, failures, simple, exam, split, allowed, usual)
         found = dataclasses.replace(found, notes=(*found.notes, *notes))
         found = found if labelled is None else labelled.named(found, done)
         write_whole(place.path / TABLE_NAME, json.dumps(found.to_dict(), indent=1))
@@ -170,22 +172,23 @@ def _all_fits(
     exam: Examination,
     folder: Folder,
     progress: bool,
-) -> tuple[list[Finished], dict[str, Failure]]:
+) -> tuple[list[Finished], dict[str, list[Failure]]]:
     """Every recipe with the first seed, then with the next, so that each stop leaves a table."""
     done: list[Finished] = []
-    failures: dict[str, Failure] = {}
+    failures: dict[str, list[Failure]] = {}
     board = Board(len(parameters), show=progress)
     try:
         for chosen in parameters:
             recipe, seed = chosen["recipe"], chosen["seed"]
             what = f"{recipe}, seed {seed}"
-            if recipe in failures:
-                board.skip(what, "left out, as the recipe failed before")
-                continue
             kept = folder.finished(recipe, seed)
             if kept is not None:
                 board.skip(what, "was done before")
                 done.append(kept)
+                continue
+            failed = failures.setdefault(recipe, [])
+            if _hopeless(failed) and not any(one.recipe == recipe for one in done):
+                board.skip(what, "left out, as the recipe failed alike with two seeds before")
                 continue
             board.begin(what)
             try:
@@ -194,11 +197,20 @@ def _all_fits(
                 raise
             except Exception as error:
                 folder.failed(recipe, seed, traceback.format_exc())
-                failures[recipe] = Failure(seed, _sentence(error))
-                board.end(f"failed. {failures[recipe].reason}")
+                failed.append(Failure(seed, _sentence(error)))
+                board.end(f"failed. {failed[-1].reason}")
     finally:
         board.close()
     return done, failures
+
+
+def _hopeless(failed: Sequence[Failure]) -> bool:
+    """Whether every seed would meet the same: a setting that cannot be, or rows that lack a lot.
+
+    An error does not say so itself: too little memory may be a matter of the moment. The same one
+    with another seed does.
+    """
+    return len(failed) > 1 and failed[-1].reason == failed[-2].reason
 
 
 def _one(

@@ -30,6 +30,7 @@ IDLE = "networks.image_activation"
 """None where the data have no pictures."""
 MEASURES = "measures"
 """What ``identify`` says of them."""
+_FAILED = ".failed.txt"
 _VERSION = 1
 
 
@@ -208,20 +209,19 @@ class Folder:
             tensors |= {f"{name}/{key}": value for key, value in own.items()}
         FIT_FILE.write(self._fit_file(done.recipe, done.seed), facts, tensors)
         shutil.rmtree(self.run_dir(done.recipe, done.seed), ignore_errors=True)
-        self._failure_file(done.recipe).unlink(missing_ok=True)
+        # The second name is of folders from before seeds failed one by one.
+        for stale in (f"{done.recipe}-{done.seed}", done.recipe):
+            (self.path / f"{stale}{_FAILED}").unlink(missing_ok=True)
 
     def failed(self, recipe: str, seed: int, trace: str) -> None:
-        """Keep why a recipe failed, for whoever wants to mend it, and its checkpoint if any."""
-        write_whole(self._failure_file(recipe), trace)
+        """Keep why a fit failed, for whoever wants to mend it, and its checkpoint if any."""
+        write_whole(self.path / f"{recipe}-{seed}{_FAILED}", trace)
         run_dir = self.run_dir(recipe, seed)
         if not (run_dir / FILE_NAME).exists():
             shutil.rmtree(run_dir, ignore_errors=True)
 
     def _fit_file(self, recipe: str, seed: int) -> Path:
         return self.path / f"{recipe}-{seed}.fit"
-
-    def _failure_file(self, recipe: str) -> Path:
-        return self.path / f"{recipe}.failed.txt"
 
 
 def _one_by_one(shared: Mapping[str, Any]) -> dict[str, Any]:

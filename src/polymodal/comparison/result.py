@@ -40,6 +40,7 @@ class Row:
         statuses: How the fit of each seed ended.
         notes: What the reader should know of it, a sentence each.
         failure: Why there are no numbers, in a sentence; None where there are.
+        lost: Seeds that were asked for and have no numbers, as the recipe failed.
     """
 
     method: str
@@ -56,6 +57,7 @@ class Row:
     statuses: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     failure: str | None = None
+    lost: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

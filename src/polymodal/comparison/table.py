@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from polymodal.comparison.folder import Finished
+from polymodal.comparison.notes import Failure, few_seeds, notes_of, why_nothing
 from polymodal.comparison.plan import Split
 from polymodal.comparison.result import SKILLS, Comparison, Group, Row
 from polymodal.comparison.words import DESCRIBED, GROUPS, MEANS, recommend
@@ -16,26 +16,13 @@ from polymodal.evaluate.result import Estimate
 from polymodal.recipes.registry import get_recipe
 
 _OWN_COLUMNS = ("coverage", "log_likelihood")
-_SAID = {"log_likelihood": "log-likelihood"}
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A recipe that came to nothing with a seed.
-
-    Arguments:
-        seed: The seed.
-        reason: Why, in a sentence.
-    """
-
-    seed: int
-    reason: str
 
 
 def assemble(
     names: Sequence[str],
+    seeds: Sequence[int],
     done: Sequence[Finished],
-    failures: Mapping[str, Failure],
+    failures: Mapping[str, Sequence[Failure]],
     simple: Finished,
     exam: Examination,
     split: Split,
@@ -46,8 +33,9 @@ def assemble(
 
     Arguments:
         names: The recipes, in the order they were named.
+        seeds: The seeds that each was to be fitted with.
         done: Fits that are done and examined.
-        failures: Recipe -> why it failed.
+        failures: Recipe -> its fits that failed.
         simple: The simple methods, examined.
         exam: The examination.
         split: The rows.
@@ -59,7 +47,10 @@ def assemble(
     sheets |= {name: [sheet] for name, sheet in simple.sheets.items()}
     ranking = Ranking(sheets, exam.asked_rows)
     ranks = ranking.ranks()
-    rows = [_recipe_row(name, fits[name], failures.get(name), ranking, ranks) for name in names]
+    rows = [
+        _recipe_row(name, seeds, fits[name], failures.get(name, ()), ranking, ranks)
+        for name in names
+    ]
     rows += [
         Row(
             name,
@@ -84,7 +75,7 @@ def assemble(
         sizes=split.sizes,
         n_asked=len({(one.modality, one.column) for one in ranking.asked}),
         simple_cpu_seconds=simple.cost.cpu,
-        notes=(*_left_out(exam, ranking), *_few_seeds(rows)),
+        notes=(*_left_out(exam, ranking), *few_seeds(rows)),
     )
 
 
@@ -97,14 +88,17 @@ def _place(row: Row, ranking: Ranking) -> tuple[float, float, str]:
 
 def _recipe_row(
     name: str,
+    seeds: Sequence[int],
     fits: Sequence[Finished],
-    failure: Failure | None,
+    failures: Sequence[Failure],
     ranking: Ranking,
     ranks: Mapping[str, int],
 ) -> Row:
     what = get_recipe(name).summary
+    fitted = tuple(one.seed for one in fits)
+    lost = tuple(seed for seed in seeds if seed not in fitted)
     if not fits:
-        return Row(name, what, False, failure=None if failure is None else failure.reason)
+        return Row(name, what, False, lost=lost, failure=why_nothing(failures))
     sheets = [one.sheets[name] for one in fits]
     return Row(
         method=name,
@@ -116,29 +110,12 @@ def _recipe_row(
         log_likelihood=_estimate(ranking.measure(name, "log_likelihood")),
         cpu_seconds=sum(one.cost.cpu for one in fits) / len(fits),
         wall_seconds=sum(one.cost.wall for one in fits) / len(fits),
-        seeds=tuple(one.seed for one in fits),
+        seeds=fitted,
+        lost=lost,
         seed_sd=ranking.skill[name].seed_sd,
         statuses=tuple(one.status for one in fits),
-        notes=tuple(_notes(name, fits, failure, sheets[0].lacks)),
+        notes=tuple(notes_of(name, fits, failures, lost, sheets[0].lacks)),
     )
-
-
-def _notes(
-    name: str, fits: Sequence[Finished], failure: Failure | None, lacks: Mapping[str, str]
-) -> list[str]:
-    """What the reader should know of a recipe's fits."""
-    notes = []
-    for status, word in (("diverged", "diverged"), ("early_stopped", "stopped early")):
-        some = [one for one in fits if one.status == status]
-        if some:
-            seeds = ", ".join(str(one.seed) for one in some)
-            what = f"{name} {word} with seed{'s' if len(some) > 1 else ''} {seeds}"
-            notes.append(f"{what}: {some[0].reason}")
-    if failure is not None:
-        notes.append(f"{name} failed with seed {failure.seed}: {failure.reason}")
-    for what, why in lacks.items():
-        notes.append(f"{name} has no {_SAID.get(what, what)}: {why}")
-    return notes
 
 
 def _groups(ranking: Ranking) -> list[Group]:
@@ -177,16 +154,6 @@ def _left_out(exam: Examination, ranking: Ranking) -> list[str]:
         "has it."
         for name in exam.codec.names
         if name not in ranking.modalities
-    ]
-
-
-def _few_seeds(rows: Sequence[Row]) -> list[str]:
-    """What two seeds are worth."""
-    if not any(len(row.seeds) == 2 for row in rows):
-        return []
-    return [
-        "With 2 seeds the part of chance in training is hardly known, so intervals are wide and "
-        "many ranks shared; 3 seeds or more tell methods apart far better."
     ]
 
 

@@ -35,7 +35,7 @@ def as_text(comparison: Comparison, width: int) -> str:
     width = max(width, _NARROWEST)
     marks = Marks()
     columns, hidden = main_columns(comparison, marks), []
-    for name in _DISPENSABLE:
+    for name in (*_DISPENSABLE, _held(comparison)):
         if _width(columns) > width:
             hidden.append(name)
             del columns[name]
@@ -78,8 +78,13 @@ def describe_protocol(comparison: Comparison) -> str:
     """What was done, in two sentences."""
     sizes = comparison.sizes
     recipes = sum(not row.simple for row in comparison.rows)
-    seeds = {len(row.seeds) for row in comparison.rows if row.seeds}
-    each = f", {_count(max(seeds), 'seed')} each," if seeds else ""
+    fitted = [row for row in comparison.rows if row.seeds]
+    each = ""
+    if fitted:
+        fewer = [f"{row.method} {len(row.seeds)}" for row in fitted if row.lost]
+        but = f" (of {', '.join(fewer)}, as other fits failed)" if fewer else ""
+        most = max(len(row.seeds) + len(row.lost) for row in fitted)
+        each = f", {_count(most, 'seed')} each{but},"
     return (
         f"{_count(recipes, 'recipe')}{each} and 3 simple methods learned from the same "
         f"{_count(sizes['train'], 'row')}. In {_count(sizes['test'], 'other row')} known values "
@@ -90,10 +95,12 @@ def describe_protocol(comparison: Comparison) -> str:
 
 def main_columns(comparison: Comparison, marks: Marks) -> dict[str, list[str]]:
     """Title -> the cells of a column, a method each; notes get their marks."""
-    held = f"{comparison.level:.0%} held"
+    held = _held(comparison)
+    seeds = {"seeds": [_seeds(row) for row in comparison.rows]}
     return {
         "rank": [_or_dash(row.rank, str) for row in comparison.rows],
         "method": [f"{shown_name(row)} {marks.of(row)}".rstrip() for row in comparison.rows],
+        **(seeds if _some_lost(comparison) else {}),
         "skill": [_or_dash(row.skill, lambda e: f"{e.value:+.2f}") for row in comparison.rows],
         "95% interval": [_or_dash(row.skill, _interval) for row in comparison.rows],
         held: [_or_dash(row.coverage, lambda e: f"{e.value:.0%}") for row in comparison.rows],
@@ -101,6 +108,24 @@ def main_columns(comparison: Comparison, marks: Marks) -> dict[str, list[str]]:
         "CPU": [_or_dash(row.cpu_seconds, duration) for row in comparison.rows],
         "wall": [_or_dash(row.wall_seconds, duration) for row in comparison.rows],
     }
+
+
+def _held(comparison: Comparison) -> str:
+    """The title of the column of coverage."""
+    return f"{comparison.level:.0%} held"
+
+
+def _some_lost(comparison: Comparison) -> bool:
+    """Whether some recipe's numbers are of fewer seeds than were asked for."""
+    return any(row.seeds and row.lost for row in comparison.rows)
+
+
+def _seeds(row: Row) -> str:
+    """How many seeds a row rests on, and of how many."""
+    if row.simple:
+        return "-"
+    n_seeds = len(row.seeds)
+    return f"{n_seeds} of {n_seeds + len(row.lost)}" if row.lost else str(n_seeds)
 
 
 def _group_table(comparison: Comparison, group: Group, width: int) -> str:
@@ -166,19 +191,12 @@ def shown_name(row: Row) -> str:
 
 def legend(comparison: Comparison, hidden: Sequence[str] = ()) -> list[str]:
     """What each column means, a sentence each."""
-    several = any(len(row.seeds) > 1 for row in comparison.rows)
-    covers = (
-        "which rows happened to be the test, and the chance in training, as seen over the seeds"
-        if several
-        else "which rows happened to be the test; the chance in training is not in it, as there "
-        "is one seed: ask for 3"
-    )
     ranks = "rank: 1 + the number of methods that are better beyond noise; equals share a rank."
     said = [
         f"{ranks} {against_skill(comparison.rows)}".rstrip(),
         "skill: 0 is as good as taking the best simple method for every single column or "
         "modality; +0.10 is 10% less error than that, 1 is perfect, below 0 is worse.",
-        f"95% interval: of the skill; it covers {covers}.",
+        f"95% interval: of the skill; it covers {_covers(comparison)}.",
         f"{comparison.level:.0%} held: share of true values inside the method's "
         f"{comparison.level:.0%} intervals; nearest to {comparison.level:.0%} is best.",
         "log-lik.: how probable the hidden values were to the method, in nats a row and question; "
@@ -186,9 +204,24 @@ def legend(comparison: Comparison, hidden: Sequence[str] = ()) -> list[str]:
         "CPU, wall: processor time and time on the clock of one fit. The simple methods took "
         f"{duration(comparison.simple_cpu_seconds)} together.",
     ]
+    if _some_lost(comparison):
+        said.insert(1, "seeds: fits that came to numbers, of those that were asked for.")
     if hidden:
         said.append(f"Not shown, for want of width: {', '.join(hidden)}.")
     return said
+
+
+def _covers(comparison: Comparison) -> str:
+    """Which kinds of chance the intervals cover, of which methods."""
+    single = [row.method for row in comparison.rows if len(row.seeds) == 1]
+    several = any(len(row.seeds) > 1 for row in comparison.rows)
+    rows = "which rows happened to be the test"
+    if not several:
+        return f"{rows}; the chance in training is not in it, as there is one seed: ask for 3"
+    training = f"{rows}, and the chance in training, as seen over the seeds"
+    if not single:
+        return training
+    return f"{training}; of {', '.join(single)}, with one seed, that chance is not in it"
 
 
 def _lines(columns: dict[str, list[str]]) -> str:
