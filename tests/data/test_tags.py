@@ -172,6 +172,28 @@ def test_parquet_and_csv_hold_tags(tmp_path) -> None:
         assert data.values("t")[:3].tolist() == [("a", "b"), ("b",), None]
 
 
+@pytest.mark.parametrize("write", [str, tuple, set, np.array, json.dumps])
+def test_sets_that_pandas_wrote_as_text_are_sets(write, tmp_path) -> None:
+    sets = [["red", "étoile"], ["it's", "red"], [], None] * 9
+    sets = [one if write is json.dumps or one or one is None else ["red"] for one in sets]
+    column = objects([one if one is None else write(one) for one in sets])
+    pd.DataFrame({"t": column}).to_csv(tmp_path / "a.csv", index=False)
+    for schema in (None, pm.Schema({"t": ModalitySpec("tags", column="t")})):
+        data = read(tmp_path / "a.csv", schema)
+        assert (data.schema["t"].kind, data.schema["t"].separator) == ("tags", None)
+        for got, one in zip(data.values("t"), sets, strict=True):
+            assert (got is None and one is None) or sorted(got) == sorted(one)
+
+
+def test_what_begins_like_a_list_is_one_only_among_lists() -> None:
+    joined = from_arrays({"t": ["[live]|rock", "[live]"]}, kinds={"t": "tags"})
+    assert joined.values("t").tolist() == [("[live]", "rock"), ("[live]",)]
+    for cells in (["['a', 'b']", "['a', b]"], ["[a, b]", "[b, a]"]):
+        frame = pd.DataFrame({"t": cells})
+        with pytest.raises(ValueError, match=r"expected a list of tags, got .*got [ab]"):
+            read(frame, pm.Schema({"t": ModalitySpec("tags", column="t")}))
+
+
 def column_of(form: str) -> np.ndarray:
     """The same sets with a hole in the first row, in one of the forms that columns have."""
     made = {"lists": list, "arrays": np.array, "written": json.dumps}

@@ -16,7 +16,7 @@ from polymodal.data.schema import ModalitySpec
 from polymodal.data.series import read_series
 from polymodal.data.sounds import read_audio
 from polymodal.data.tags import read_tags
-from polymodal.data.written import parse_all
+from polymodal.data.written import parse_all, shown
 
 
 class Extracted(NamedTuple):
@@ -182,7 +182,7 @@ def _stacked(cells: np.ndarray, present: np.ndarray, where: str, size: Raw) -> n
             one = one if one.dtype == np.float32 else one.astype(np.float64)
         except (TypeError, ValueError):
             raise ValueError(
-                f"{where}, row {row}: expected a list of numbers, got {cells[row]!r:.60}."
+                f"{where}, row {row}: expected a list of numbers, got {shown(cells[row])}."
             ) from None
         wanted = size or (len(found[0]) if found else None)
         if one.ndim != 1 or (wanted is not None and len(one) != wanted):

@@ -23,7 +23,7 @@ other numbers           positive if above 0 with a long tail (skewness above 1, 
 lists, 1-D arrays       vector, if all have one length, else series; tags if they hold strings
 sets of strings         tags
 lists of lists          series (channels, times)
-lists written as text   as such lists
+lists written as text   as such lists, if most cells are (by JSON, Python or numpy)
 sounds                  audio (names of sound files, their bytes, mappings with samples and rate)
 pictures                image (PIL, bytes that PIL opens, uint8 arrays of 2 or 3 axes)
 anything else           left out
@@ -45,7 +45,7 @@ from polymodal.data.series import numeric_cell
 from polymodal.data.sounds import holds_sounds
 from polymodal.data.tags import are_sets_of_strings, guess_separator
 from polymodal.data.tokenization.choose import choose_level, words_in
-from polymodal.data.written import are_written, parsed
+from polymodal.data.written import are_written, lists_of
 from polymodal.typing import ColumnKind
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def infer_column(
         return _numeric(column, name, leave_out, origin)
     first = known.iloc[0]
     if isinstance(first, str) and are_written(known):
-        known = known.map(parsed)
+        known = lists_of(known, f"{origin}, column {name!r}")
         first = known.iloc[0]
     if are_sets_of_strings(known.tolist()):
         return ModalitySpec("tags", column=name)

@@ -15,6 +15,7 @@ from polymodal.data.cells import refuse_infinite
 from polymodal.data.kinds import COUNTED
 from polymodal.data.names import Raw
 from polymodal.data.schema import ModalitySpec
+from polymodal.data.written import shown
 
 
 def read_series(
@@ -104,10 +105,11 @@ def numeric_cell(cell: Any, where: str, what: str) -> np.ndarray:  # noqa: ANN40
     Raises:
         ValueError: If it is none.
     """
+    held = cell
     if isinstance(cell, np.ndarray) and cell.dtype == object:
         cell = [one.tolist() if isinstance(one, np.ndarray) else one for one in cell]
     try:
         made = np.asarray(cell)
         return made if made.dtype.kind in "iuf" else made.astype(np.float64)
     except (TypeError, ValueError):
-        raise ValueError(f"{where}: expected {what} of numbers, got {cell!r:.60}.") from None
+        raise ValueError(f"{where}: expected {what} of numbers, got {shown(held)}.") from None

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from polymodal.data.list_text import may_be_list
 from polymodal.data.names import Raw
 from polymodal.data.schema import ModalitySpec
-from polymodal.data.written import parsed, written_like
+from polymodal.data.written import list_fault, parsed, written_like
 
 SEPARATORS = ("|", ";", ",")
 """What may stand between tags where the schema does not say it, the first that is found."""
@@ -86,10 +87,14 @@ def read_tags(
     if separator is None and any(isinstance(one, str) for one in known):
         strings = [one for one in known if isinstance(one, str)]
         separator = next((s for s in SEPARATORS if any(s in one for one in strings)), ",")
+    listed = _are_meant_as_lists(known)
     sets = np.full(len(values), None, dtype=object)
     for row in np.flatnonzero(present):
         cell = values[row]
         if isinstance(cell, str):
+            fault = list_fault(cell) if listed else None
+            if fault is not None:
+                raise ValueError(f"{where}, row {row}: expected a list of tags, got {fault}.")
             sets[row] = split_tags(cell, separator or ",")
             continue
         if not isinstance(cell, SETS):
@@ -97,15 +102,23 @@ def read_tags(
                 f"{where}, row {row}: expected a list of tags or a string, got {cell!r:.60}; give "
                 "the column another kind in the schema."
             )
-        listed = _listed(cell)
-        strange = next((tag for tag in listed if not isinstance(tag, str)), None)
-        if strange is not None or not all(isinstance(tag, str) for tag in listed):
+        tags = _listed(cell)
+        strange = next((tag for tag in tags if not isinstance(tag, str)), None)
+        if strange is not None or not all(isinstance(tag, str) for tag in tags):
             raise ValueError(
                 f"{where}, row {row}: a tag must be a string, got {strange!r:.60}; convert the "
                 "tags to strings."
             )
-        sets[row] = tuple(dict.fromkeys(str(tag) for tag in listed))
+        sets[row] = tuple(dict.fromkeys(str(tag) for tag in tags))
     return replace(spec, separator=separator), sets, present
+
+
+def _are_meant_as_lists(known: list[Any]) -> bool:
+    """Whether a string that begins like a list must be one; elsewhere ``[live]`` is a tag."""
+    if any(isinstance(one, SETS) for one in known):
+        return True
+    strings = [one for one in known if isinstance(one, str)]
+    return all(may_be_list(one) for one in strings) and any("," in one for one in strings)
 
 
 def tags_like(
