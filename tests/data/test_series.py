@@ -140,6 +140,24 @@ def test_parquet_holds_series(tmp_path) -> None:
     np.testing.assert_array_equal(data.values("s")[:6], COUNTS)
 
 
+@pytest.mark.parametrize("first", [[], [[], []]])
+def test_an_empty_list_is_a_row_without_a_known_time(first: list, tmp_path) -> None:
+    cells = objects([first, *(one.tolist() for one in COUNTS)])
+    pd.DataFrame({"s": objects(map(str, cells))}).to_csv(tmp_path / "a.csv", index=False)
+    for data in (read(pd.DataFrame({"s": cells})), read(tmp_path / "a.csv")):
+        assert (data.schema["s"].kind, data.schema["s"].size) == ("series", (2, 9))
+        assert data.present("s").sum(1).tolist() == [0, *[18] * 6]
+
+
+@pytest.mark.parametrize("wrong", [[[1] * 9] * 3, [1] * 9, [[[1]]]])
+def test_the_row_of_another_shape_is_the_one_that_is_named(wrong: list) -> None:
+    cells = objects([wrong, *(one.tolist() for one in COUNTS)])
+    with pytest.raises(ValueError, match="row 0: expected 2 channels x 9 times at most"):
+        codec_of(cells, size=(2, 9))
+    with pytest.raises(ValueError, match=r"row 0: expected .* like the other rows"):
+        codec_of(cells)
+
+
 @pytest.mark.parametrize("network", ["conv", "recurrent"])
 @pytest.mark.parametrize("kind", ["negative_binomial", "poisson", "gaussian"])
 def test_networks_and_likelihoods_fit_any_series(network: str, kind: str) -> None:

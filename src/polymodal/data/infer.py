@@ -139,6 +139,7 @@ def infer_column(
     if are_sets_of_strings(known.tolist()):
         return ModalitySpec("tags", column=name)
     if isinstance(first, list | tuple | np.ndarray):
+        first = next((one for one in known if _has_values(one)), first)
         depth = _depth(first)
         if depth == 1:
             return _vector(known, name)
@@ -257,6 +258,10 @@ def _vector(known: Series, name: str) -> ModalitySpec:
     return ModalitySpec("vector", column=name, size=sizes.pop())
 
 
+def _has_values(value: Raw) -> bool:
+    return isinstance(value, list | tuple | np.ndarray) and len(value) > 0
+
+
 def _depth(value: Raw) -> int:
     """How many levels of lists or axes a cell has, by its first entries; at most 3."""
     depth = 0
@@ -272,13 +277,14 @@ def _are_pixels(value: Raw) -> bool:
 
 def _series(known: Series, name: str) -> ModalitySpec:
     try:
-        shapes = [numeric_cell(one, name, "a series").shape for one in known]
+        cells = [numeric_cell(one, name, "a series") for one in known]
     except ValueError:
         raise LeftOutError("lists of something else than numbers") from None
+    shapes = [one.shape for one in cells if one.size]
+    if not shapes:
+        raise LeftOutError("lists without a value")
     if len({shape[:-1] for shape in shapes}) > 1 or max(len(shape) for shape in shapes) > 2:
         raise LeftOutError("lists that differ in their number of channels")
     times = max(shape[-1] for shape in shapes)
     channels = shapes[0][0] if len(shapes[0]) == 2 else 1
-    if not times or not channels:
-        raise LeftOutError("lists without a value")
     return ModalitySpec("series", column=name, size=(channels, times))

@@ -6,6 +6,7 @@ last times, which are then missing like any others.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -72,16 +73,15 @@ def _stacked(cells: np.ndarray, present: np.ndarray, where: str, spec: ModalityS
     """Cells of lists or arrays as one array of float64, NaN where nothing is."""
     rows = np.flatnonzero(present)
     found = [numeric_cell(cells[row], f"{where}, row {row}", "a series") for row in rows]
+    size = spec.size if isinstance(spec.size, tuple) else None
+    lead = _lead(found, size)
     for row, one in zip(rows, found, strict=True):
-        if one.ndim not in (1, 2) or (one.ndim, one.shape[:-1]) != (
-            found[0].ndim,
-            found[0].shape[:-1],
-        ):
+        if one.size and (one.ndim not in (1, 2) or one.shape[:-1] != lead):
+            expected = "(times,) or (channels, times) like the other rows"
             raise ValueError(
-                f"{where}, row {row}: expected (times,) or (channels, times) like the other rows, "
+                f"{where}, row {row}: expected {_said(size) + ' at most' if size else expected}, "
                 f"got shape {one.shape}."
             )
-    size = spec.size if isinstance(spec.size, tuple) else None
     longest = max((one.shape[-1] for one in found), default=0)
     times = size[1] if size else longest
     if not times:
@@ -91,12 +91,21 @@ def _stacked(cells: np.ndarray, present: np.ndarray, where: str, spec: ModalityS
         raise ValueError(
             f"{where}, row {row}: a series of {longest} times, the schema has {times}; cut it."
         )
-    flat = found[0].ndim == 1 if found else size is None or size[0] == 1
-    channels = () if flat else (found[0].shape[0] if found else size[0],)  # type: ignore[index]
-    stacked = np.full((len(cells), *channels, times), np.nan)
+    stacked = np.full((len(cells), *lead, times), np.nan)
     for row, one in zip(rows, found, strict=True):
-        stacked[row, ..., : one.shape[-1]] = one
+        if one.size:
+            stacked[row, ..., : one.shape[-1]] = one
     return stacked
+
+
+def _lead(found: list[np.ndarray], size: tuple[int, int] | None) -> tuple[int, ...]:
+    """The axes before time: those of the schema, else of most cells that have a value."""
+    shapes = [one.shape[:-1] for one in found if one.size and one.ndim in (1, 2)]
+    if size is not None:
+        shapes = [one for one in shapes if one == (size[0],) or (size[0] == 1 and not one)]
+    if not shapes:
+        return () if size is None or size[0] == 1 else (size[0],)
+    return Counter(shapes).most_common(1)[0][0]
 
 
 def numeric_cell(cell: Any, where: str, what: str) -> np.ndarray:  # noqa: ANN401
