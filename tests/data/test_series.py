@@ -13,6 +13,7 @@ import polymodal as pm
 from polymodal.data import DataCodec, ModalitySpec, from_arrays, hide, read
 from polymodal.data.modalities import NetworkSettings, modalities_of
 from polymodal.data.names import objects
+from polymodal.tasks.filled import contained
 
 RNG = np.random.default_rng(0)
 COUNTS = RNG.poisson(3, (6, 2, 9))
@@ -156,6 +157,29 @@ def test_the_row_of_another_shape_is_the_one_that_is_named(wrong: list) -> None:
         codec_of(cells, size=(2, 9))
     with pytest.raises(ValueError, match=r"row 0: expected .* like the other rows"):
         codec_of(cells)
+
+
+@pytest.mark.parametrize(
+    ("before", "wanted"),
+    [
+        (["[1, 2]", "[0, 3]"], "[4, 0]"),
+        (["[1, 2]", "[0, nan]"], "[4, 0]"),
+        (["[1.0, 2]", "[0, 3]"], "[4.0, 0.0]"),
+    ],
+)
+def test_what_is_filled_is_whole_where_the_column_is(before: list, wanted: str) -> None:
+    schema = pm.Schema({"s": ModalitySpec("series", column="s")})
+    data = read(pd.DataFrame({"s": [*before, None]}), schema)
+    new = data.values("s").copy()
+    new[2] = [4.0, 0.0]
+    assert list(data.replace({"s": new}).native()["s"]) == [*before, wanted]
+
+
+def test_generated_counts_in_a_frame_are_whole() -> None:
+    codec, _ = codec_of(objects([one.tolist() for one in COUNTS]))
+    made = contained(codec, {"s": codec.decode("s", torch.ones(2, 18))}, "frame")
+    assert [one.tolist() for one in made["s"]] == [[[1] * 9] * 2] * 2
+    assert {one.dtype.kind for one in made["s"]} == {"i"}
 
 
 @pytest.mark.parametrize("network", ["conv", "recurrent"])

@@ -15,6 +15,7 @@ from polymodal.data.kinds import CELLWISE
 from polymodal.data.names import Raw, nearest, objects
 from polymodal.data.png import as_bytes_like
 from polymodal.data.schema import ModalitySpec, Schema
+from polymodal.data.series import whole_like
 from polymodal.data.sounds import as_wav_like
 from polymodal.data.table_file import Written
 from polymodal.data.tags import tags_like
@@ -228,6 +229,8 @@ class FrameRows(Rows):
             cells[same] = frame[label].to_numpy(dtype=object)[same]
         if spec.kind == "image" and label in frame.columns:
             cells = as_bytes_like(cells, ~same, frame[label])
+        if spec.kind == "series" and label in frame.columns:
+            cells = whole_like(cells, ~same, frame[label])
         if spec.kind == "tags" and label in frame.columns:
             cells = tags_like(cells, ~same, frame[label], spec.separator or ",")
         elif spec.kind != "image" and label in frame.columns:

@@ -7,6 +7,7 @@ last times, which are then missing like any others.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +17,7 @@ from polymodal.data.cells import refuse_infinite
 from polymodal.data.kinds import COUNTED
 from polymodal.data.names import Raw
 from polymodal.data.schema import ModalitySpec
-from polymodal.data.written import shown
+from polymodal.data.written import parsed, shown
 
 
 def read_series(
@@ -106,6 +107,34 @@ def _lead(found: list[np.ndarray], size: tuple[int, int] | None) -> tuple[int, .
     if not shapes:
         return () if size is None or size[0] == 1 else (size[0],)
     return Counter(shapes).most_common(1)[0][0]
+
+
+def whole_like(cells: np.ndarray, new: np.ndarray, before: Iterable[Any]) -> np.ndarray:
+    """New series without a point, where all lists of the column hold whole numbers."""
+    known = [one for one in map(parsed, before) if isinstance(one, list | tuple | np.ndarray)]
+    if not known or not all(_is_whole(numeric_cell(one, "", "")) for one in known):
+        return cells
+    cells = cells.copy()
+    for row in np.flatnonzero(new):
+        if cells[row] is not None:
+            cells[row] = without_point(cells[row])
+    return cells
+
+
+def _is_whole(cell: np.ndarray) -> bool:
+    """Whether a cell holds whole numbers; one with NaN may hold them in disguise."""
+    if cell.dtype.kind != "f" or not cell.size:
+        return True
+    known = cell[~np.isnan(cell)]
+    return len(known) < cell.size and bool((known == known.round()).all())
+
+
+def without_point(values: np.ndarray) -> np.ndarray:
+    """Values as int64 if all are whole numbers that it holds, else as they are."""
+    values = np.asarray(values)
+    if values.dtype.kind != "f" or not (np.abs(values) < 2**53).all():
+        return values
+    return values.astype(np.int64) if (values == values.round()).all() else values
 
 
 def numeric_cell(cell: Any, where: str, what: str) -> np.ndarray:  # noqa: ANN401
