@@ -120,6 +120,115 @@ def test_wav_bytes_hold_the_samples() -> None:
     assert samples.tolist() == [0, 32767, -32767, 16384]
 
 
+LOUD = (TONES * 60000).round()  # 24,000 at most, as a recorder of 16 bits has it
+
+
+def cells_of(values: np.ndarray, form: str) -> np.ndarray:
+    """The same sounds in cells, the first of them missing."""
+    whole = values.astype(np.int64)
+    made: dict[str, Any] = {
+        "lists": whole.tolist(),
+        "text": map(str, whole.tolist()),
+        "int64": list(whole),
+        "int16": list(whole.astype(np.int16)),
+        "mappings": [{"array": one, "sampling_rate": RATE} for one in whole],
+        "mappings of lists": [{"array": one, "sampling_rate": RATE} for one in whole.tolist()],
+        "channels first": [{"array": [one, one], "sampling_rate": RATE} for one in whole.tolist()],
+        "channels last": [{"array": np.stack([x, x], 1), "sampling_rate": RATE} for x in whole],
+    }
+    return objects([None, *made[form]])
+
+
+FORMS = ["lists", "text", "int64", "int16", "mappings", "mappings of lists", "channels first"]
+
+
+@pytest.mark.parametrize("form", [*FORMS, "channels last"])
+def test_whole_numbers_are_as_loud_as_16_bits_say(form: str) -> None:
+    schema = pm.Schema({"a": ModalitySpec("audio", column="a", rate=RATE)})
+    data = read(pd.DataFrame({"a": cells_of(LOUD, form)}), schema)
+    codec = DataCodec.fit(data)
+    floats, plain = codec_of(objects([None, *(LOUD / 32767).astype(np.float32)]), rate=RATE)
+    wanted = floats.encode(plain).x["a"]
+    torch.testing.assert_close(codec.encode(data).x["a"], wanted, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_is_filled_has_the_form_of_whole_numbers(form: str) -> None:
+    column = cells_of(LOUD, form)
+    schema = pm.Schema({"a": ModalitySpec("audio", column="a", rate=RATE)})
+    data = read(pd.DataFrame({"a": column}), schema)
+    new = data.values("a").copy()
+    new[0] = np.array([0.0, 1.0, -0.5], dtype=np.float32)
+    cells = objects(data.replace({"a": new}).native()["a"])
+    got = cells[0]["array"] if "mappings" in form or "channels" in form else cells[0]
+    assert (got if isinstance(got, str) else str(list(map(int, got)))) == "[0, 32767, -16384]"
+    assert list(map(str, cells[1:])) == list(map(str, column[1:]))
+
+
+def test_arrays_of_wide_whole_numbers_are_narrowed() -> None:
+    _, plain = codec_of(LOUD.astype(np.int16), rate=RATE)
+    for dtype in (np.int32, np.int64):
+        _, data = codec_of(LOUD.astype(dtype), rate=RATE)
+        assert data.values("a").dtype == np.int16
+        np.testing.assert_array_equal(data.values("a"), plain.values("a"))
+    # all rows say how many bits there are: the quiet ones have as many
+    loud = np.stack([LOUD[0] * 65536, LOUD[1]]).astype(np.int64)
+    _, data = codec_of(loud, rate=RATE)
+    assert data.values("a").dtype == np.int32
+    _, data = codec_of(objects(loud), rate=RATE)
+    assert [one.dtype for one in data.values("a")] == [np.int32] * 2
+    _, data = codec_of((LOUD // 256 + 128).astype(np.uint8), rate=RATE)
+    np.testing.assert_array_equal(data.values("a"), LOUD // 256 * 256)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_channels_are_averaged_whichever_axis_they_are(axis: int) -> None:
+    both = [{"array": np.stack([one, 0 * one], axis), "sampling_rate": RATE} for one in TONES]
+    data = read(pd.DataFrame({"sound": objects(both)}))
+    assert (data.schema["sound"].rate, data.schema["sound"].size) == (RATE, None)
+    np.testing.assert_allclose(data.values("sound")[1], TONES[1] / 2, atol=1e-6)
+
+
+def test_a_mapping_without_a_rate_takes_that_of_the_schema() -> None:
+    held = objects([{"array": one.tolist()} for one in TONES])
+    with pytest.raises(ValueError, match="row 0: the mapping has no 'sampling_rate', and the"):
+        read(pd.DataFrame({"a": held}))
+    schema = pm.Schema({"a": ModalitySpec("audio", column="a", rate=RATE)})
+    data = read(pd.DataFrame({"a": held}), schema)
+    np.testing.assert_allclose(data.values("a")[1], TONES[1], atol=1e-6)
+    filled = data.values("a").copy()
+    filled[0] = np.zeros(3, np.float32)
+    assert set(data.replace({"a": filled}).native()["a"][0]) == {"array"}
+
+
+def test_wav_bytes_of_whole_numbers_and_of_channels() -> None:
+    wanted = wav_bytes(np.array([0, 20000, -20000], dtype=np.int16), RATE)
+    assert wav_bytes(np.array([0, 20000, -20000]), RATE) == wanted
+    assert wav_bytes(np.array([[0, 20000, -20000]] * 2), RATE) == wanted
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        ({"array": [0.0], "sampling_rate": 0}, "'sampling_rate' must be a whole .* got 0"),
+        ({"array": [0.0], "sampling_rate": 0.5}, "'sampling_rate' must be a whole .* got 0.5"),
+        ({"array": [0.0], "sampling_rate": "fast"}, "'sampling_rate' must be .* got 'fast'"),
+        ({"array": None, "sampling_rate": RATE}, "none of 'array', 'bytes' and 'path'"),
+        ({"array": "x", "sampling_rate": RATE}, "'array' must hold samples, got 'x'"),
+        ({"array": ["x"], "sampling_rate": RATE}, "'array': expected samples of numbers, got 'x'"),
+        ({"array": np.zeros((2, 2, 2)), "sampling_rate": RATE}, r"got shape \(2, 2, 2\)"),
+        ({"array": [9.0], "sampling_rate": RATE}, r"samples must lie in \[-1, 1\], got 9"),
+        ([2**40, 0], "whole numbers of sounds have 16 or 32 bits, got 1099511627776"),
+        (np.array([0, 9], np.uint16), "samples have a sign, got uint16"),
+        ("[0.5, oops]", "expected samples, got '.* got oops"),
+    ],
+)
+def test_a_cell_that_is_no_sound_is_one_sentence(cell: object, said: str) -> None:
+    with pytest.raises(ValueError, match=f"row 0: .*{said}") as fault:
+        codec_of(objects([cell]), rate=RATE)
+    assert ".." not in str(fault.value)
+
+
 @pytest.mark.parametrize(
     ("values", "settings", "said"),
     [

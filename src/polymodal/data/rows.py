@@ -16,7 +16,7 @@ from polymodal.data.names import Raw, nearest, objects
 from polymodal.data.png import as_bytes_like
 from polymodal.data.schema import ModalitySpec, Schema
 from polymodal.data.series import whole_like
-from polymodal.data.sounds import as_wav_like
+from polymodal.data.sounds import sounds_like
 from polymodal.data.table_file import Written
 from polymodal.data.tags import tags_like
 from polymodal.data.written import written_like
@@ -229,14 +229,14 @@ class FrameRows(Rows):
             cells[same] = frame[label].to_numpy(dtype=object)[same]
         if spec.kind == "image" and label in frame.columns:
             cells = as_bytes_like(cells, ~same, frame[label])
+        if spec.kind == "audio" and label in frame.columns:
+            cells = sounds_like(cells, ~same, frame[label], spec.rate)
         if spec.kind == "series" and label in frame.columns:
             cells = whole_like(cells, ~same, frame[label])
         if spec.kind == "tags" and label in frame.columns:
             cells = tags_like(cells, ~same, frame[label], spec.separator or ",")
         elif spec.kind != "image" and label in frame.columns:
             cells = written_like(cells, ~same, frame[label])
-        if spec.kind == "audio" and label in frame.columns:
-            cells = as_wav_like(cells, ~same, frame[label], spec.rate)
         frame[label] = _like(cells, frame[label] if label in frame.columns else None)
         return self._with(frame, [spec.sources[0]])
 

@@ -1,7 +1,8 @@
 """Sounds as people keep them: files, bytes, arrays of samples with a rate, or spectrograms.
 
-Inside they are one channel of float32 at one rate: several channels are averaged, other rates
-resampled. A spectrogram (mel bands x frames, logarithms) is taken as it is.
+Inside they are one channel at one rate, floats in [-1, 1] or whole numbers of 16 or 32 bits:
+several channels are averaged, other rates resampled. A spectrogram (mel bands x frames,
+logarithms) is taken as it is.
 """
 
 from __future__ import annotations
@@ -19,13 +20,22 @@ import numpy as np
 
 from polymodal.data.cells import refuse_infinite
 from polymodal.data.names import Raw, objects
+from polymodal.data.samples import (
+    as_floats,
+    as_whole,
+    check_samples,
+    narrowed,
+    one_channel,
+    whole_dtype,
+)
 from polymodal.data.schema import ModalitySpec
 from polymodal.data.series import numeric_cell
+from polymodal.data.written import list_fault, parsed
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".mp3", ".aiff", ".aif", ".au")
 _MAGIC = (b"fLaC", b"OggS", b"ID3", b"\xff\xfb", b"FORM")
-LOUDEST = 1.001
-"""Largest sample of a float waveform; resampling may exceed 1 by a hair."""
+_HELD = (list, tuple, np.ndarray)
+_SOUNDS = (*_HELD, Mapping, bytes, bytearray)
 
 
 def holds_sounds(values: list[Any], base: Path | None) -> str | None:
@@ -34,7 +44,7 @@ def holds_sounds(values: list[Any], base: Path | None) -> str | None:
         return None
     first = values[0]
     if isinstance(first, Mapping):
-        if "sampling_rate" in first and "array" in first:
+        if "array" in first:
             return "mapping"
         first = first.get("bytes")
     if isinstance(first, bytes | bytearray):
@@ -52,24 +62,32 @@ def is_sound(data: bytes | bytearray) -> bool:
     return head.startswith(_MAGIC) or (head[:4] == b"RIFF" and head[8:] == b"WAVE")
 
 
-def open_sound(value: Raw, base: Path | None) -> tuple[np.ndarray, int]:
-    """Samples, float32 (L,), and their rate.
+def open_sound(value: Raw, base: Path | None, usual: int | None) -> tuple[np.ndarray, int]:
+    """Samples and their rate: of a file float32 (L,), of a mapping as they stand in it.
+
+    Arguments:
+        value: The name of a file, its bytes, or a mapping with ``array``, ``bytes`` or ``path``.
+        base: The folder that names are relative to.
+        usual: The rate of a mapping that says none; None if it must.
 
     Raises:
         ModuleNotFoundError: If ``soundfile`` is not installed.
         ValueError: If it is no sound; the sentence says why.
     """
     if isinstance(value, Mapping):
-        if value.get("array") is not None and value.get("sampling_rate"):
-            return np.asarray(value["array"], dtype=np.float32), int(value["sampling_rate"])
-        value = value.get("bytes") if value.get("bytes") is not None else value.get("path")
+        if value.get("array") is not None:
+            return _array(value["array"]), _rate(value.get("sampling_rate"), usual)
+        value = next((v for k in ("bytes", "path") if (v := value.get(k)) is not None), None)
+        if value is None:
+            raise ValueError("the mapping has none of 'array', 'bytes' and 'path'")
     if isinstance(value, bytes | bytearray):
         source: Raw = io.BytesIO(value)
         said = f"{len(value)} bytes that are no sound"
     elif isinstance(value, str | Path):
         source = (base or Path()) / str(value)
         if not source.is_file():
-            raise ValueError(f"there is no file {str(value)!r}")
+            fault = list_fault(value)
+            raise ValueError(f"expected samples, got {fault}" if fault else _no_file(value))
         said = f"the file {str(value)!r} is no sound"
     else:
         raise ValueError(f"expected a path, bytes or samples, got {value!r:.60}")
@@ -87,6 +105,33 @@ def open_sound(value: Raw, base: Path | None) -> tuple[np.ndarray, int]:
     return samples.mean(1), int(rate)
 
 
+def _no_file(value: str | Path) -> str:
+    return f"there is no file {str(value)!r}"
+
+
+def _array(value: Raw) -> np.ndarray:
+    if not isinstance(value, _HELD):
+        raise ValueError(f"'array' must hold samples, got {value!r:.60}")
+    made = numeric_cell(value, "'array'", "samples")
+    return made if made.dtype.kind in "iu" else made.astype(np.float32)
+
+
+def _rate(said: Raw, usual: int | None) -> int:
+    if said is None and usual is not None:
+        return usual
+    if said is None:
+        raise ValueError(
+            "the mapping has no 'sampling_rate', and the schema no rate; put one of them there"
+        )
+    try:
+        rate = float(said)
+    except (TypeError, ValueError):
+        rate = 0.0
+    if not (rate >= 1 and rate.is_integer()):
+        raise ValueError(f"'sampling_rate' must be a whole number of at least 1, got {said!r:.60}")
+    return int(rate)
+
+
 def resampled(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:
     """The sound at another rate, by a polyphase filter."""
     if rate == wanted:
@@ -94,14 +139,16 @@ def resampled(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:
     from scipy.signal import resample_poly
 
     common = gcd(rate, wanted)
-    made = resample_poly(samples.astype(np.float64), wanted // common, rate // common)
+    made = resample_poly(as_floats(samples).astype(np.float64), wanted // common, rate // common)
     return np.clip(made, -1, 1).astype(np.float32)
 
 
 def wav_bytes(samples: np.ndarray, rate: int) -> bytes:
-    """Samples in [-1, 1] as the bytes of a WAV file, 16 bits, one channel."""
-    whole = samples.dtype.kind in "iu"
-    shown = samples / np.iinfo(samples.dtype).max if whole else np.nan_to_num(samples)
+    """Samples in [-1, 1], or whole numbers, as the bytes of a WAV file, 16 bits, one channel."""
+    plain = one_channel(narrowed(samples, whole_dtype({0: samples}, "wav_bytes")))
+    # by division in float64, so that 16 bits stay the same 16 bits
+    whole = plain.dtype.kind in "iu"
+    shown = plain / np.iinfo(plain.dtype).max if whole else np.nan_to_num(plain)
     out = io.BytesIO()
     with wave.open(out, "wb") as file:
         file.setnchannels(1)
@@ -111,22 +158,38 @@ def wav_bytes(samples: np.ndarray, rate: int) -> bytes:
     return out.getvalue()
 
 
-def as_wav_like(cells: np.ndarray, new: np.ndarray, before: Raw, rate: int | None) -> np.ndarray:
-    """New sounds as WAV bytes, where the column held bytes or mappings; else as they are."""
-    sample = next((one for one in before if isinstance(one, bytes | bytearray | Mapping)), None)
-    if sample is None or rate is None:
+def sounds_like(cells: np.ndarray, new: np.ndarray, before: Raw, rate: int | None) -> np.ndarray:
+    """New sounds in the form of their column: WAV bytes, mappings, whole numbers; else as made."""
+    known = [one for one in map(parsed, before) if isinstance(one, _SOUNDS)]
+    if not known or rate is None:
         return cells
+    sample, whole = known[0], _whole_of(known)
     cells = cells.copy()
     for row in np.flatnonzero(new):
         if cells[row] is None:
             continue
-        if not isinstance(sample, Mapping):
-            cells[row] = wav_bytes(cells[row], rate)
-        elif "sampling_rate" in sample:
-            cells[row] = {**dict.fromkeys(sample), "array": cells[row], "sampling_rate": rate}
+        made = cells[row] if whole is None else as_whole(cells[row], whole)
+        if isinstance(sample, bytes | bytearray):
+            cells[row] = wav_bytes(made, rate)
+        elif not isinstance(sample, Mapping):
+            cells[row] = made
+        elif "array" in sample or "sampling_rate" in sample:
+            said = {"sampling_rate": rate} if "sampling_rate" in sample else {}
+            cells[row] = {**dict.fromkeys(sample), "array": made, **said}
         else:
-            cells[row] = {**dict.fromkeys(sample), "bytes": wav_bytes(cells[row], rate)}
+            cells[row] = {**dict.fromkeys(sample), "bytes": wav_bytes(made, rate)}
     return cells
+
+
+def _whole_of(known: list[Any]) -> np.dtype | None:
+    """The dtype of samples if all cells of a column hold whole numbers, else None."""
+    held = [one.get("array") if isinstance(one, Mapping) else one for one in known]
+    if not all(isinstance(one, _HELD) for one in held):
+        return None
+    arrays = dict(enumerate(numeric_cell(one, "", "a sound") for one in held))
+    if not all(one.dtype.kind in "iu" for one in arrays.values()):
+        return None
+    return whole_dtype(arrays, "")
 
 
 def read_audio(
@@ -152,9 +215,10 @@ def read_audio(
     present = _known_rows(values.reshape(len(values), -1), present, where)
     if values.ndim == 2:
         _needs_rate(spec, where)
-        for row in np.flatnonzero(present):
-            _check_samples(values[row], f"{where}, row {row}")
-        return spec, values, present
+        rows = {int(row): values[row] for row in np.flatnonzero(present)}
+        for row, one in rows.items():
+            check_samples(one, f"{where}, row {row}")
+        return spec, narrowed(values, whole_dtype(rows, where)), present
     if values.ndim == 4 and values.shape[1] != 1:
         raise ValueError(f"{where}: spectrograms have one channel, got {values.shape[1]}.")
     size = (values.shape[-2], values.shape[-1])
@@ -189,36 +253,22 @@ def _needs_rate(spec: ModalitySpec, where: str) -> None:
         )
 
 
-def _check_samples(samples: np.ndarray, where: str) -> None:
-    if not samples.size:
-        raise ValueError(f"{where}: the sound has no samples; put None where there is none.")
-    if samples.dtype.kind != "f":
-        return
-    if not np.isfinite(samples).all():
-        raise ValueError(f"{where}: the sound has NaN or infinite samples; mend them.")
-    if np.abs(samples).max() > LOUDEST:
-        raise ValueError(
-            f"{where}: samples must lie in [-1, 1], got {samples[np.abs(samples).argmax()]:.4g}; "
-            "divide by the largest, or hand over int16."
-        )
-
-
 def _cells(
     spec: ModalitySpec, values: np.ndarray, present: np.ndarray, where: str, base: Path | None
 ) -> tuple[ModalitySpec, np.ndarray, np.ndarray]:
     """Objects: files are opened and brought to one rate, arrays checked, spectrograms stacked."""
-    rows = np.flatnonzero(present).tolist()
     found: dict[int, np.ndarray] = {}
     rates: dict[int, int] = {}
-    for row in rows:
+    for row in np.flatnonzero(present).tolist():
         place, cell = f"{where}, row {row}", values[row]
-        if isinstance(cell, list | tuple | np.ndarray):
+        if isinstance(cell, _HELD):
             found[row] = numeric_cell(cell, place, "a sound")
             continue
         try:
-            found[row], rates[row] = open_sound(cell, base)
+            found[row], rates[row] = open_sound(cell, base, spec.rate)
         except ValueError as fault:
-            raise ValueError(f"{place}: {fault}.") from None
+            raise ValueError(f"{place}: {str(fault).rstrip('.')}.") from None
+    found |= _samples({r: v for r, v in found.items() if r in rates or v.ndim == 1}, where)
     depths = {one.ndim for one in found.values()}
     if depths and depths <= {2, 3}:
         shapes = {one.shape for one in found.values()}
@@ -236,6 +286,17 @@ def _cells(
         _needs_rate(spec, where)
     sounds = objects([None] * len(values))
     for row, one in found.items():
-        _check_samples(one, f"{where}, row {row}")
+        check_samples(one, f"{where}, row {row}")
         sounds[row] = resampled(one, rates.get(row, spec.rate or 1), spec.rate or 1)
     return spec, sounds, present
+
+
+def _samples(rows: Mapping[int, np.ndarray], where: str) -> dict[int, np.ndarray]:
+    """Samples of some rows, (L,) each, whose dtype says how loud they are."""
+    wide, made = whole_dtype(rows, where), {}
+    for row, one in rows.items():
+        try:
+            made[row] = one_channel(narrowed(one, wide))
+        except ValueError as fault:
+            raise ValueError(f"{where}, row {row}: {fault}.") from None
+    return made
