@@ -90,7 +90,7 @@ def test_most_and_n_take_less(tmp_path: Path) -> None:
     assert mnist_svhn(tmp_path, multiply=1, most=1).labels.tolist() == [0, 1, 9]
     # of 24 rows, class by class, every class comes
     assert mnist_svhn(tmp_path, multiply=4, n=3).labels.tolist() == [0, 1, 9]
-    with pytest.raises(ValueError, match="multiply must be at least 1"):
+    with pytest.raises(ValueError, match="multiply must be a whole number of at least 1"):
         mnist_svhn(tmp_path, multiply=0)
 
 

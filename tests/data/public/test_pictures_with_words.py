@@ -12,7 +12,6 @@ from PIL import Image
 from polymodal.data import DataCodec
 from polymodal.data.public import celeba, cub, flickr_tags
 from polymodal.data.public.celeba import EIGHTEEN
-from polymodal.data.public.tags import tags_modality
 
 
 def paint(path: Path, colour: int, size: tuple[int, int] = (20, 16)) -> None:
@@ -279,8 +278,3 @@ def test_photographs_that_do_not_pair_are_named(tmp_path: Path) -> None:
         flickr_tags(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"folder of tags.*press\.liacs\.nl"):
         flickr_tags(tmp_path / "mirflickr/meta")
-
-
-def test_a_tag_that_holds_the_separator_is_refused() -> None:
-    with pytest.raises(ValueError, match="row 1: the tag 'a;b'"):
-        tags_modality([["a"], ["a;b"]], "tags")

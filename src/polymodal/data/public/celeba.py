@@ -9,11 +9,10 @@ from typing import Literal
 import numpy as np
 
 from polymodal.data.names import Raw, nearest
+from polymodal.data.public.arguments import check_choice, checked_rows, checked_whole
 from polymodal.data.public.folders import (
     Source,
     by_numbers,
-    check_choice,
-    checked_rows,
     entries,
     lines_of,
     refuse_lone,
@@ -74,6 +73,7 @@ def celeba(
     check_choice("CelebA", "split", split, (*PARTS, None))
     check_choice("CelebA", "form", form, ("table", "tags", "text"))
     n = checked_rows("CelebA", n)
+    size, crop = checked_whole("CelebA", "size", size), checked_whole("CelebA", "crop", crop)
     pictures = SOURCE.find(folder, _places("img_align_celeba", ("", "celeba", "Img")), "folder")
     if (pictures / "img_align_celeba").is_dir():  # some archives pack the folder twice
         pictures = pictures / "img_align_celeba"
@@ -115,8 +115,10 @@ def _attributes(path: Path) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
     rows = _table(path)
     count = None
     if path.suffix == ".txt" and rows:
-        count = int(rows[0][0]) if rows[0][0].isdigit() else -1
-        rows = rows[1:]
+        said = rows[0][0]
+        if not said.isdecimal():
+            raise ValueError(f"{path}: expected the number of pictures first, got {said!r:.40}.")
+        count, rows = int(said), rows[1:]
     if not rows:
         raise ValueError(f"{path}: expected the attributes' names and a row a picture, got none.")
     names = tuple(rows[0][1:] if path.suffix == ".csv" else rows[0])
@@ -153,6 +155,8 @@ def _chosen(names: tuple[str, ...], attributes: str | Sequence[str]) -> tuple[in
         return tuple(range(len(names)))
     wanted = EIGHTEEN if attributes == "eighteen" else attributes
     wanted = [wanted] if isinstance(wanted, str) else list(wanted)
+    if not wanted:
+        raise ValueError("CelebA: attributes must name at least one, got none.")
     for name in wanted:
         if name not in names:
             raise ValueError(f"CelebA: no attribute {name!r}.{nearest(name, names)}")

@@ -8,11 +8,10 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from polymodal.data.public.arguments import check_choice, checked_rows, checked_whole
 from polymodal.data.public.folders import (
     Source,
     by_numbers,
-    check_choice,
-    checked_rows,
     entries,
     lines_of,
     refuse_lone,
@@ -83,7 +82,9 @@ def cub(
     """
     check_choice("CUB", "split", split, ("train", "test"))
     check_choice("CUB", "captions", captions, ("first", "all"))
-    n = checked_rows("CUB", n)
+    n, size = checked_rows("CUB", n), checked_whole("CUB", "size", size)
+    tokens = checked_whole("CUB", "tokens", tokens)
+    per_picture = checked_whole("CUB", "per_picture", per_picture, or_none=True)
     root = Path(folder)
     if (root / "cub").is_dir():
         root = root / "cub"

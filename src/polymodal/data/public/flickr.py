@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from polymodal.data.public.arguments import checked_rows, checked_whole
 from polymodal.data.public.folders import (
     Source,
-    checked_rows,
     entries,
     lines_of,
     numbered,
@@ -50,7 +50,7 @@ def flickr_tags(
         ValueError: If a photograph has no file of tags or the reverse, or an annotation names a
             photograph that is not there; names the file.
     """
-    n = checked_rows("MIRFLICKR-25000", n)
+    n, size = checked_rows("MIRFLICKR-25000", n), checked_whole("MIRFLICKR-25000", "size", size)
     root = Path(folder)
     tags_folder = SOURCE.find(root, ["mirflickr/meta/tags", "meta/tags"], "folder of tags")
     home = tags_folder.parents[1]
@@ -85,7 +85,7 @@ def _annotations(folder: Path, numbers: list[int]) -> tuple[np.ndarray, tuple[st
     flags = np.zeros((len(numbers), len(paths)), dtype=bool)
     for place, path in enumerate(paths):
         for line in lines_of(path):
-            number = int(line) if line.isdigit() else None
+            number = int(line) if line.isdecimal() else None
             if number not in places:
                 raise ValueError(
                     f"{path}: it names {line!r:.40}, which is the number of no photograph that is "

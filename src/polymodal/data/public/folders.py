@@ -9,8 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from polymodal.typing import is_whole
-
 
 @dataclass(frozen=True)
 class Source:
@@ -38,21 +36,6 @@ class Source:
             if (root / place).exists():
                 return root / place
         raise self.missing(wanted, root, places)
-
-
-def check_choice(where: str, name: str, got: object, known: Sequence[object]) -> None:
-    """Refuse what is none of the known choices."""
-    if got not in known:
-        raise ValueError(f"{where}: {name} must be one of {list(known)}, got {got!r}.")
-
-
-def checked_rows(where: str, n: int | None) -> int | None:
-    """``n`` if it may stand for a number of rows."""
-    if n is None:
-        return None
-    if not is_whole(n, 1):
-        raise ValueError(f"{where}: n must be a whole number of at least 1, or None, got {n!r}.")
-    return int(n)
 
 
 def spaced(count: int, n: int | None) -> np.ndarray:

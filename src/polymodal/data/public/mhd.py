@@ -8,7 +8,8 @@ from typing import Literal
 import numpy as np
 
 from polymodal.data.public.archives import read_arrays
-from polymodal.data.public.folders import Source, check_choice, checked_rows
+from polymodal.data.public.arguments import check_choice, checked_rows
+from polymodal.data.public.folders import Source
 from polymodal.data.public.labelled import Labelled, assemble
 from polymodal.data.public.polymnist import DIGITS
 from polymodal.data.schema import ModalitySpec

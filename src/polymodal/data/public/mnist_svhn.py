@@ -8,9 +8,10 @@ from typing import Any, Literal
 import numpy as np
 
 from polymodal.data.public.archives import read_arrays
+from polymodal.data.public.arguments import check_choice, checked_rows, checked_seed, checked_whole
 from polymodal.data.public.class_pairs import pair_by_class
 from polymodal.data.public.digits import read_mnist, read_svhn
-from polymodal.data.public.folders import check_choice, checked_rows, spaced
+from polymodal.data.public.folders import spaced
 from polymodal.data.public.labelled import Labelled, assemble
 from polymodal.data.public.polymnist import DIGITS
 from polymodal.data.schema import ModalitySpec
@@ -22,7 +23,7 @@ WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight",
 LENGTH = 8
 BLANK = "_"
 
-Index = str | Path | tuple[Any, Any]
+Index = str | Path | tuple[Any, Any] | list[Any]
 """Paired rows of MNIST and SVHN: two arrays, or an .npz file with ``mnist`` and ``svhn``."""
 
 
@@ -70,9 +71,8 @@ def mnist_svhn(
     """
     check_choice("MNIST-SVHN", "split", split, ("train", "test"))
     n = checked_rows("MNIST-SVHN", n)
-    for name, number in (("multiply", multiply), ("most", most)):
-        if number < 1:
-            raise ValueError(f"MNIST-SVHN: {name} must be at least 1, got {number}.")
+    multiply = checked_whole("MNIST-SVHN", "multiply", multiply)
+    most, seed = checked_whole("MNIST-SVHN", "most", most), checked_seed("MNIST-SVHN: seed", seed)
     images, labels = read_mnist(folder, split)
     houses, numbers = read_svhn(folder, split)
     if index is None:
@@ -110,11 +110,23 @@ def digit_texts(digits: np.ndarray, seed: int) -> np.ndarray:
     return texts
 
 
+def _two_arrays(index: object) -> tuple[np.ndarray, np.ndarray]:
+    if isinstance(index, tuple | list | np.ndarray) and len(index) == 2:
+        try:
+            return np.asarray(index[0]), np.asarray(index[1])
+        except ValueError:
+            pass
+    raise ValueError(
+        "MNIST-SVHN: index must be two arrays of row numbers, of MNIST and of SVHN, or the path "
+        f"of an .npz file with them, got {index!r:.60}."
+    )
+
+
 def _given_pairs(
     index: Index, labels: np.ndarray, numbers: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    if isinstance(index, tuple):
-        left, right = (np.asarray(one) for one in index)
+    if not isinstance(index, str | Path):
+        left, right = _two_arrays(index)
     else:
         path = Path(index)
         if path.suffix != ".npz":

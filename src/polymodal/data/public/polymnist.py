@@ -7,10 +7,9 @@ from typing import Literal
 
 import numpy as np
 
+from polymodal.data.public.arguments import check_choice, checked_rows, checked_whole
 from polymodal.data.public.folders import (
     Source,
-    check_choice,
-    checked_rows,
     entries,
     numbered,
     refuse_lone,
@@ -56,6 +55,7 @@ def polymnist(
     """
     check_choice("PolyMNIST", "split", split, ("train", "test"))
     n = checked_rows("PolyMNIST", n)
+    modalities = checked_whole("PolyMNIST", "modalities", modalities, or_none=True)
     places = [f"{place}/m0" for place in (f"MMNIST/{split}", f"PolyMNIST/MMNIST/{split}", split)]
     home = SOURCE.find(folder, [*places, "m0"], "folder of pictures").parent
     folders = _folders(home, modalities)

@@ -8,7 +8,8 @@ import numpy as np
 
 from polymodal.data.schema import ModalitySpec
 
-SEPARATOR = ";"
+SEPARATORS = (";", "|", "\n")
+"""What stands between tags: the first that no tag holds. A tag of a line holds no line break."""
 
 
 def tags_modality(rows: Sequence[Sequence[str]], name: str) -> tuple[np.ndarray, ModalitySpec]:
@@ -17,14 +18,12 @@ def tags_modality(rows: Sequence[Sequence[str]], name: str) -> tuple[np.ndarray,
     A row without tags is an empty string: it is known that there is none.
 
     Raises:
-        ValueError: If a tag holds the separator.
+        ValueError: If tags hold every separator.
     """
+    every = "".join(tag for tags in rows for tag in tags)
+    separator = next((one for one in SEPARATORS if one not in every), None)
+    if separator is None:
+        raise ValueError(f"{name}: tags hold all of {SEPARATORS}, one of which parts tags.")
     column = np.full(len(rows), "", dtype=object)
-    for row, tags in enumerate(rows):
-        for tag in tags:
-            if SEPARATOR in tag:
-                raise ValueError(
-                    f"{name}, row {row}: the tag {tag!r} holds {SEPARATOR!r}, which parts tags."
-                )
-        column[row] = SEPARATOR.join(tags)
-    return column, ModalitySpec("tags", column=name, separator=SEPARATOR)
+    column[:] = [separator.join(tags) for tags in rows]
+    return column, ModalitySpec("tags", column=name, separator=separator)
