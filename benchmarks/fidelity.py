@@ -41,7 +41,7 @@ import torch
 from fidelity_judged import judged
 from fidelity_page import page
 from fidelity_runs import run_key
-from torch import Tensor
+from torch import Tensor, nn
 
 import polymodal as pm
 from polymodal.data.tensors import Tensors
@@ -174,10 +174,10 @@ def trained(name: str, train: Tensors, side: str, seed: int) -> LatentModel:
     return model
 
 
-def start_plainly(model: torch.nn.Module) -> None:
-    """Weights of torch's own layers start as torch starts them."""
+def start_plainly(model: nn.Module) -> None:
+    """Weights start as torch starts them."""
     for layer in model.modules():
-        if type(layer).__module__.startswith("torch.nn") and hasattr(layer, "reset_parameters"):
+        if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
             layer.reset_parameters()
 
 

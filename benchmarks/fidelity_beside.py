@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from fidelity_runs import (
+    CODES,
     Cell,
     Run,
     collapsed,
@@ -50,10 +51,19 @@ def verdict(runs: Sequence[Run], cells: dict[str, Cell]) -> str:
         runs: All runs of a set.
         cells: Name -> a kind of coherence.
     """
+    said = beside(runs, cells, "ours")
+    plain = beside(runs, cells, "plain")
+    if not said:
+        return "No model was run by both."
+    return f"{said}\n\n{plain}" if plain else said
+
+
+def beside(runs: Sequence[Run], cells: dict[str, Cell], side: str) -> str:
+    """The same of the recipes with the papers' settings, or of the plain ones, if any."""
     found = grouped(runs)
     said, gaps = [], []
     for recipe in dict.fromkeys(recipe for recipe, _ in found):
-        ours, peer = found.get((recipe, "ours"), []), found.get((recipe, "peer"), [])
+        ours, peer = found.get((recipe, side), []), found.get((recipe, "peer"), [])
         if not ours or not peer:
             continue
         for name, cell in cells.items():
@@ -66,11 +76,11 @@ def verdict(runs: Sequence[Run], cells: dict[str, Cell]) -> str:
                 told[0] += ", where MultiVae's has collapsed"
             said += told
     if not gaps:
-        return "No model was run by both."
+        return ""
     average = sum(gaps) / len(gaps)
     return (
-        f"Over the {len(gaps)} cells of coherence that both have, polymodal minus MultiVae is "
-        f"{average:+.3f} on the mean. Cells where polymodal is behind by more than two standard "
+        f"Over the {len(gaps)} cells of coherence that both have, {CODES[side]} minus MultiVae is "
+        f"{average:+.3f} on the mean. Cells where it is behind by more than two standard "
         f"errors over seeds: {'; '.join(said) or 'none'}."
     )
 
