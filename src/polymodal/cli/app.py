@@ -32,6 +32,7 @@ from polymodal.cli import (
 from polymodal.cli.config import read_config
 from polymodal.cli.errors import FAILED, OK, WRONG, CommandError, WorkError, one_line
 from polymodal.cli.numbers import check_whole
+from polymodal.cli.overwriting import check_inputs_stay
 
 HELP = """One latent space from several modalities, where anything may be missing.
 
@@ -116,6 +117,8 @@ def main(tokens: Sequence[str] | None = None) -> int:
             )
             if "given" in wanted:  # a verb that has to tell what was typed from a default
                 bound.arguments["given"] = frozenset(bound.arguments)
+            bound.apply_defaults()
+            check_inputs_stay(command.__name__, bound.arguments)
             command(*bound.args, **bound.kwargs)
             sys.stdout.flush()
         return OK
