@@ -12,7 +12,14 @@ from cyclopts import Parameter
 from polymodal.cli.arguments import Data, Json, PrivateDim, Seed
 from polymodal.cli.config import parse_settings
 from polymodal.cli.errors import CommandError, WorkError, check_known
-from polymodal.cli.inputs import check_data, check_folder, check_out, load_data, load_schema
+from polymodal.cli.inputs import (
+    check_data,
+    check_folder,
+    check_model_name,
+    check_out,
+    load_data,
+    load_schema,
+)
 from polymodal.cli.outputs import count, print_result, say
 from polymodal.cli.resumed import check_run, options_of_run
 from polymodal.cli.settings import check_device, check_recipe, check_setting
@@ -121,6 +128,7 @@ def check_options(options: dict[str, Any], resume: bool) -> None:
         check_data(str(options["validation"]))
     if options["schema"] is not None and not options["schema"].is_file():
         raise CommandError(f"No schema file {options['schema']}.")
+    check_model_name(options["out"])
     check_out(options["out"], ())
     check_out(resolved_path(options["out"]), ())
     if options["run-dir"] is not None:

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from polymodal.estimator import MultimodalModel
 
 BUNDLED = ("fashion", "mfeat", "tcga_acc", "penguins")
+_OTHERS = (
+    ".csv", ".csv.gz", ".tsv", ".txt", ".parquet", ".pq", ".feather", ".arrow", ".xlsx", ".xls",
+    ".ods", ".npz", ".npy", ".h5", ".json", ".jsonl", ".yaml", ".yml", ".html", ".htm",
+)  # fmt: skip
+"""Names that end so are those of tables, options and pages; a model may have any other."""
 
 
 def check_data(data: str) -> str:
@@ -44,6 +49,21 @@ def check_model(model: Path) -> Path:
     if not model.exists():
         raise CommandError(f"No model file {model}. `polymodal fit DATA --out {model}` makes one.")
     return model
+
+
+def check_model_name(out: Path) -> Path:
+    """The path itself, if it is not named as a table, a file of options or a page.
+
+    Raises:
+        CommandError: If it is.
+    """
+    suffix = next((one for one in _OTHERS if out.name.lower().endswith(one)), None)
+    if suffix is None:
+        return out
+    name = out.with_name(f"{out.name[: -len(suffix)] or 'model'}.pm")
+    raise CommandError(
+        f"--out {out}: a name that ends in {suffix} is none of a model's; call it {name}."
+    )
 
 
 def check_out(out: Path, suffixes: tuple[str, ...] = (".parquet", ".csv")) -> Path:
