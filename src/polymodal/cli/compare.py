@@ -12,6 +12,7 @@ from polymodal.cli.arguments import Data, Json, PrivateDim, SplitSeed
 from polymodal.cli.config import parse_settings
 from polymodal.cli.errors import CommandError, WorkError, check_known
 from polymodal.cli.inputs import check_data, check_folder, load_data, load_schema
+from polymodal.cli.left_out import left_out
 from polymodal.cli.outputs import count, plain, print_result, say
 from polymodal.cli.settings import check_device, check_recipe, check_setting
 from polymodal.replacing import write_whole
@@ -197,6 +198,8 @@ def run(
 
     rows = load_data(data, load_schema(schema))
     say(f"{data}: {count(len(rows), 'row')}, {', '.join(rows.names)}")
+    if schema is None and rows.schema.ignored:
+        say(left_out(rows.schema, data))
     others = {
         what: None if file is None else load_data(str(file), rows.schema)
         for what, file in (("test", test), ("validation", validation))

@@ -20,6 +20,7 @@ from polymodal.cli.inputs import (
     load_data,
     load_schema,
 )
+from polymodal.cli.left_out import left_out
 from polymodal.cli.outputs import count, print_result, say
 from polymodal.cli.resumed import check_run, options_of_run
 from polymodal.cli.settings import check_device, check_recipe, check_setting
@@ -142,6 +143,8 @@ def run_fit(options: dict[str, Any], resume: bool) -> tuple[MultimodalModel, int
     schema = load_schema(options["schema"])
     data = load_data(options["data"], schema)
     say(f"{options['data']}: {count(len(data), 'row')}, {', '.join(data.names)}")
+    if schema is None and data.schema.ignored:
+        say(left_out(data.schema, options["data"]))
     run_dir, validation = options["run-dir"], None
     if options["validation"] is not None:
         validation = load_data(str(options["validation"]), data.schema)
@@ -207,6 +210,7 @@ def summary(
         "data": options["data"],
         "rows": rows,
         "modalities": list(model.codec_.names),
+        "left_out": dict(model.schema_.ignored),
         "recipe": options["recipe"],
         "status": result.status,
         "reason": result.reason,

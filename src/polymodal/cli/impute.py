@@ -17,6 +17,7 @@ from polymodal.cli.inputs import (
     load_model,
     load_rows,
 )
+from polymodal.cli.left_out import in_words, left_open
 from polymodal.cli.outputs import count, print_result, say
 
 if TYPE_CHECKING:
@@ -92,14 +93,17 @@ def impute(
     rows_with_holes = [mask if mask.ndim == 1 else mask.any(1) for mask in missing.values()]
     share = float(np.any(rows_with_holes, axis=0).mean())
     holes = {n: int(mask.sum()) for n, mask in missing.items()}
+    open_ = left_open(rows, fitted.schema_)
     said = {
         "out": out, "files": extra, "rows": len(rows), "draws": draws, "filled": holes,
+        "left_open": open_,
         "share_of_rows_with_holes": share, "columns": list(map(str, frame.columns)),
     }  # fmt: skip
     if done.acceptance is not None:
         said["acceptance"] = float(done.acceptance.mean())
     lines = [f"{name}: {count(n, 'hole')} filled" for name, n in holes.items() if n]
-    words = "\n".join([*(lines or ["Nothing was missing."]), f"Written to {out}."])
+    lines = [*lines, *in_words(open_)] or ["Nothing was missing."]
+    words = "\n".join([*lines, f"Written to {out}."])
     print_result(said, words, json)
 
 
