@@ -179,3 +179,25 @@ def test_the_training_rows_may_be_bundled(
         capsys.readouterr()
     words = f"{verb} {penguins}/m.pm bundled:penguins --train bundled:penguins{more}"
     assert "--train is DATA itself" in refused(words, capsys)
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        ("translate m.pm bundled:penguins --out x.csv --to sex", "--to"),
+        ("translate m.pm bundled:penguins --out x.csv --to {} --given sex", "--given"),
+        ("score m.pm bundled:penguins --of sex", "--of"),
+        ("score m.pm bundled:penguins --of {} --given sex", "--given"),
+        ("embed m.pm bundled:penguins --out x.csv --block sex", "--block"),
+        ("traverse m.pm bundled:penguins --out walk --to sex", "--to"),
+        ("traverse m.pm bundled:penguins --out walk --block sex", "--block"),
+    ],
+)
+def test_a_column_is_told_from_a_modality(
+    command: str, option: str, penguins: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = load_bundled("penguins")
+    home = next(name for name in data.names if "sex" in data.schema[name].sources)
+    said = refused(command.format(home).replace("m.pm", f"{penguins}/m.pm"), capsys)
+    assert f"{option} sex: 'sex' is a column of the modality '{home}'" in said
+    assert f"use {option} {home}." in said

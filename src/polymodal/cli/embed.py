@@ -7,7 +7,14 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from polymodal.cli.arguments import Data, Json, Model, Out
-from polymodal.cli.inputs import check_data, check_model, check_out, load_model, load_rows
+from polymodal.cli.inputs import (
+    check_block,
+    check_data,
+    check_model,
+    check_out,
+    load_model,
+    load_rows,
+)
 from polymodal.cli.outputs import count, print_result
 
 EXAMPLE = """    polymodal embed cohort.pm new.parquet --out z.parquet
@@ -35,6 +42,7 @@ def embed(
     check_data(data)
     check_out(out)
     fitted = load_model(model)
+    check_block(block, fitted.schema_)
     z = fitted.embed(load_rows(data, fitted), block)
     write_frame(pd.DataFrame(z, columns=[f"z{i}" for i in range(z.shape[1])]), out)
     said = {"out": out, "rows": z.shape[0], "dimensions": z.shape[1]}

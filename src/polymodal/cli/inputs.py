@@ -115,6 +115,40 @@ def load_model(model: Path) -> MultimodalModel:
     return load(model)
 
 
+def check_modality(name: str, schema: Schema, option: str) -> str:
+    """The name itself, if the schema has such a modality.
+
+    Arguments:
+        name: What was said.
+        schema: The model's.
+        option: Where it was said.
+
+    Raises:
+        CommandError: If it has none; says so where it is a column of one.
+    """
+    homes = [home for home, spec in schema.modalities.items() if name in spec.sources]
+    if name not in schema and homes:
+        raise CommandError(
+            f"{option} {name}: {name!r} is a column of the modality {homes[0]!r}, and modalities "
+            f"are taken whole; use {option} {homes[0]}."
+        )
+    return check_known(name, schema.names, "modality")
+
+
+def check_block(name: str, schema: Schema) -> str:
+    """The name of a block itself, unless it is that of a column.
+
+    Raises:
+        CommandError: If it is.
+    """
+    from polymodal.tasks.blocks import ALL, SHARED
+
+    columns = [one for spec in schema.modalities.values() for one in spec.sources]
+    if name in columns and name not in (ALL, SHARED):
+        check_modality(name, schema, "--block")
+    return name
+
+
 def load_schema(path: Path | None) -> Schema | None:
     """The schema in a file; None if none was named.
 

@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from polymodal.cli.arguments import Data, Json, Model, ModelSeed
-from polymodal.cli.errors import CommandError, check_known
-from polymodal.cli.inputs import check_data, check_model, check_out, load_model, load_rows
+from polymodal.cli.errors import CommandError
+from polymodal.cli.inputs import (
+    check_data,
+    check_modality,
+    check_model,
+    check_out,
+    load_model,
+    load_rows,
+)
 from polymodal.cli.outputs import count, print_result
 from polymodal.cli.translate import split
 
@@ -71,8 +78,9 @@ def score(
     if out is not None:
         check_out(out)
     fitted = load_model(model)
-    for name in (*scored, *read):
-        check_known(name, fitted.codec_.names, "modality")
+    for option, names in (("--of", scored), ("--given", read)):
+        for name in names:
+            check_modality(name, fitted.schema_, option)
     said = fitted.score_rows(
         load_rows(data, fitted), samples, seed, scored or None, read or None, kind
     )

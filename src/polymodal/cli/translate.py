@@ -7,9 +7,10 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from polymodal.cli.arguments import Data, Json, Model, ModelSeed, Out, Text
-from polymodal.cli.errors import CommandError, check_known
+from polymodal.cli.errors import CommandError
 from polymodal.cli.inputs import (
     check_data,
+    check_modality,
     check_model,
     check_out,
     check_text,
@@ -57,8 +58,9 @@ def translate(
     check_out(out)
     how = check_text(text)
     fitted = load_model(model)
-    for name in (*wanted, *read):
-        check_known(name, fitted.codec_.names, "modality")
+    for option, names in (("--to", wanted), ("--given", read)):
+        for name in names:
+            check_modality(name, fitted.schema_, option)
     rows = load_rows(data, fitted)
     say(
         f"{', '.join(read) or 'everything else'} -> {', '.join(wanted)}: {count(len(rows), 'row')}"

@@ -8,8 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from polymodal.cli.arguments import Data, Json, Model
-from polymodal.cli.errors import CommandError, check_known
-from polymodal.cli.inputs import check_data, check_folder, check_model, load_model, load_rows
+from polymodal.cli.errors import CommandError
+from polymodal.cli.inputs import (
+    check_block,
+    check_data,
+    check_folder,
+    check_modality,
+    check_model,
+    load_model,
+    load_rows,
+)
 from polymodal.cli.outputs import count, print_result, say
 from polymodal.cli.translate import split
 from polymodal.replacing import replaced
@@ -73,7 +81,9 @@ def traverse(
 
     fitted = load_model(model)
     for name in wanted:
-        check_known(name, fitted.codec_.names, "modality")
+        check_modality(name, fitted.schema_, "--to")
+    if block is not None:
+        check_block(block, fitted.schema_)
     rows = load_rows(data, fitted)
     if start is not None and not 0 <= start < len(rows):
         raise CommandError(f"--start must be a row from 0 to {len(rows) - 1}, got {start}.")
