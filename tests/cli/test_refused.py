@@ -181,6 +181,16 @@ def test_the_training_rows_may_be_bundled(
     assert "--train is DATA itself" in refused(words, capsys)
 
 
+@pytest.mark.parametrize("verb", ["evaluate", "report"])
+def test_one_row_is_not_halved(
+    verb: str, penguins: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    load_bundled("penguins").native().iloc[1:2].to_csv("one.csv", index=False)
+    said = refused(f"{verb} {penguins}/m.pm one.csv", capsys)
+    assert "one.csv has 1 row, and the simple methods learn from rows other than the" in said
+    assert "name training rows with --train, or give at least 2 rows." in said
+
+
 @pytest.mark.parametrize(
     ("command", "option"),
     [

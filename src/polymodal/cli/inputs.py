@@ -198,7 +198,8 @@ def test_and_train(
         learners: Who learns, with the verb: ``the judges learn``.
 
     Raises:
-        CommandError: If both are one file: what was learned from judges nothing.
+        CommandError: If both are one file: what was learned from judges nothing. If there is one
+            row, of which no half can be taken.
         ValueError: If the data are the rows that the model was trained on.
     """
     from polymodal.evaluate.held_out import rows_of_fit
@@ -219,6 +220,11 @@ def test_and_train(
                 "out to stop by are judged."
             )
             return held_out, known
+    if len(rows) < 2:
+        raise CommandError(
+            f"{data} has {count(len(rows), 'row')}, and {learners} from rows other than the "
+            "judged: name training rows with --train, or give at least 2 rows."
+        )
     unsure = " That is fair only if the model did not train on them, which its file does not tell."
     say(
         f"No --train: {learners} from half of {data}, and the other half, "
