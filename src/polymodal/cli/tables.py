@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from polymodal.cli.known import KnownCells, without_point
+from polymodal.cli.outputs import count, say
 from polymodal.data.png import png_bytes
 from polymodal.data.series import numeric_cell
 from polymodal.data.sounds import wav_bytes
@@ -70,7 +71,8 @@ def write_frame(
     In Parquet pictures are PNG bytes; a CSV names PNG files that are put into a folder beside it.
     A picture that came as the name of a file stays that file: its bytes in Parquet, its name, as
     seen from the new file, in a CSV. Sounds likewise, as WAV. Series and spectrograms are lists
-    of lists.
+    of lists. Files that the folder had before and the table does not name stay, and are told of
+    on standard error.
 
     Arguments:
         frame: The table.
@@ -207,7 +209,21 @@ def _files(
         file.write_bytes(data)
         names.append(f"{folder.name}/{file.name}")
         files.append(file)
+    _say_what_is_left(folder, path, names)
     return names, files
+
+
+def _say_what_is_left(folder: Path, path: Path, names: Iterable[str | None]) -> None:
+    """Name files of an earlier table in a folder; they stay, as whose they are is not known."""
+    if not folder.is_dir():
+        return
+    kept = {(path.parent / name).resolve() for name in names if name is not None}
+    left = sorted(one for one in folder.iterdir() if one.is_file() and one.resolve() not in kept)
+    if left:
+        say(
+            f"{folder} also holds {count(len(left), 'file')} from before that {path.name} does "
+            f"not name, such as {left[0].name}; remove them if nothing else does."
+        )
 
 
 def _suffix(data: bytes) -> str:
