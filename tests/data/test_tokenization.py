@@ -270,3 +270,18 @@ def test_byte_pairs_without_their_library(monkeypatch: pytest.MonkeyPatch) -> No
     assert choose_level(long) == "char"
     with pytest.raises(ImportError, match=r"polymodal\[text\]"):
         fit_tokenizer("bpe", long)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_codec_knows_whether_training_texts_were_empty(level: str) -> None:
+    texts = ["a coat", "a b", "coat"]
+    for some, full in ((texts, True), ([*texts, ""], False), ([*texts, "  "], False)):
+        codec = codec_of(some, tokenizer=level)
+        assert codec.never_empty("t") is full
+        config, _ = codec.codecs["t"].to_config()
+        spec = ModalitySpec("text", column="t", tokenizer=level)
+        assert TextCodec.from_config(config, {}, spec).never_empty is full
+        config.pop("never_empty", None)  # as in files of before
+        assert TextCodec.from_config(config, {}, spec).never_empty is False
+        with pytest.raises(ValueError, match="never_empty must be true or false"):
+            TextCodec.from_config({**config, "never_empty": 1}, {}, spec)

@@ -293,3 +293,66 @@ def test_texts_read_by_length_have_the_scores_of_one_reading() -> None:
     torch.testing.assert_close(one, other)
     absent = torch.zeros(n_rows, dtype=torch.bool)
     assert (AutoregressiveObserved(context, step, LENGTH).log_prob(tokens, absent) == 0).all()
+
+
+def never_empty(observed: TextObserved) -> TextObserved:
+    """As it is, but for the empty text; the end is made likely at first, so that it matters."""
+    observed.never_empty = True
+    if isinstance(observed, TokenObserved):
+        observed.logits[:, 0, END] += 6
+    elif isinstance(observed, AutoregressiveObserved) and isinstance(observed.step, Table):
+        observed.step.table[0, 1, :, END] += 6
+    return observed
+
+
+@pytest.mark.parametrize("make", INSTANCES)
+def test_what_is_never_empty_is_the_best_of_the_other_texts(make) -> None:
+    width, some = (VOCABULARY - END) ** (LENGTH - 1), TEXTS[:, 0] != END
+    for seed in range(3):
+        observed = never_empty(make(seed))
+        said = observed.write(Decoding("beam", width=width))
+        assert torch.equal(said, TEXTS[some][scores(observed)[some].argmax(0)])
+        for how in ("greedy", "beam, width=1", "beam, width=3", "sample", "sample, top_k=2"):
+            assert (observed.write(Decoding.of(how))[:, 0] != END).all()
+        assert torch.equal(observed.mode, observed.write(Decoding("greedy")))
+
+
+@pytest.mark.parametrize("make", [step_by_step, all_at_once])
+def test_samples_that_are_never_empty_are_the_distribution_given_a_word(make) -> None:
+    observed, n = never_empty(make()), 4000
+    some, p = TEXTS[:, 0] != END, scores(observed)[:, 0].exp()
+    assert p[~some].item() > 0.1  # it is ruled out, not unlikely
+    torch.testing.assert_close(p.sum(), torch.ones((), dtype=F64))
+    with seeded(0):
+        drawn = many_of_first(observed, n).write(Decoding("sample"))
+        plain = many_of_first(observed, n).sample()
+    expected = torch.where(some, p, 0) / p[some].sum()
+    assert stats.chisquare(*counted(drawn, expected)).pvalue > 1e-3
+    assert stats.chisquare(*counted(plain, p)).pvalue > 1e-3
+
+
+def many_of_first(observed: TextObserved, n: int) -> TextObserved:
+    """The first row's distribution n times."""
+    if isinstance(observed, TokenObserved):
+        return TokenObserved(observed.logits[:1].expand(n, -1, -1), observed.never_empty)
+    assert isinstance(observed, AutoregressiveObserved)
+    context = observed.context[:1].expand(n, -1)
+    return AutoregressiveObserved(context, observed.step, LENGTH, 0.0, observed.never_empty)
+
+
+def counted(drawn: Tensor, p: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """How often each text came and should have come; rare ones together."""
+    came = (drawn[:, None] == TEXTS).all(-1).sum(0).numpy()
+    due = (p * len(drawn)).numpy()
+    assert came[due == 0].sum() == 0
+    often = due >= 5
+    rare = due[~often].sum()
+    came = np.append(came[often], came[~often].sum())
+    due = np.append(due[often], rare)
+    return (came, due) if rare > 0 else (came[:-1], due[:-1])
+
+
+def test_a_text_of_which_the_end_is_all_may_end() -> None:
+    observed = TokenObserved(torch.zeros(2, 3, END + 1), never_empty=True)
+    assert (observed.mode[:, 0] == END).all()
+    assert (observed.write(Decoding("sample"))[:, 0] == END).all()

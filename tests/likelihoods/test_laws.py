@@ -84,7 +84,11 @@ INSTANCES: dict[str, Callable[[], Likelihood]] = {
     "poisson": lambda: PoissonLikelihood(3),
     "poisson series": lambda: PoissonLikelihood((2, 4)),
     "tokens": lambda: TokenLikelihood(4, 7),
+    "tokens that are never none": lambda: TokenLikelihood(4, 7, never_empty=True),
     "text": text,
+    "text that is never empty": lambda: AutoregressiveTextLikelihood(
+        4, 6, TinyStep(2, 6), never_empty=True
+    ),
     "text of a network": lambda: AutoregressiveTextLikelihood(
         4, 6, TextStepDecoder(2, 4, 6, width=8, layers=1, heads=2)
     ),
@@ -142,6 +146,10 @@ SMALL: dict[str, tuple[Callable[[], Likelihood], Callable[[], Support]]] = {
     "negative binomial": (lambda: NegativeBinomialLikelihood(1), lambda: counts(400)),
     "poisson": (lambda: PoissonLikelihood(1), lambda: counts(400)),
     "tokens": (lambda: TokenLikelihood(3, 6), lambda: texts(3, 6)),
+    "tokens never none": (
+        lambda: TokenLikelihood(3, 6, never_empty=True),
+        lambda: texts(3, 6),
+    ),
     "text": (text, lambda: texts(4, 6)),
     "table number": (lambda: MixedLikelihood(TABLE[1:2]), line),
     "table count": (lambda: MixedLikelihood(TABLE[2:3]), lambda: counts(400)),

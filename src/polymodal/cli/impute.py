@@ -17,7 +17,6 @@ from polymodal.cli.inputs import (
     load_model,
     load_rows,
 )
-from polymodal.cli.left_out import in_words, left_open
 from polymodal.cli.outputs import count, print_result, say
 
 if TYPE_CHECKING:
@@ -65,8 +64,7 @@ def impute(
     Without options a hole gets its expectation, or its likeliest category. Draws keep the doubt:
     each fills all holes of a row together, so relations between columns hold.
     """
-    import numpy as np
-
+    from polymodal.cli.holes import Holes
     from polymodal.cli.known import KnownCells
     from polymodal.cli.tables import frame_of, stacked, write_frame
 
@@ -90,21 +88,14 @@ def impute(
     missing = {name: mask.cpu().numpy() for name, mask in done.imputed.missing.items()}
     known = KnownCells.of(Path(data), fitted.schema_, missing)
     extra = write_frame(frame, out, pictures, Path(data).parent, fitted.schema_, known)
-    rows_with_holes = [mask if mask.ndim == 1 else mask.any(1) for mask in missing.values()]
-    share = float(np.any(rows_with_holes, axis=0).mean())
-    holes = {n: int(mask.sum()) for n, mask in missing.items()}
-    open_ = left_open(rows, fitted.schema_)
+    holes = Holes.of(rows, fitted.schema_, missing, frame)
     said = {
-        "out": out, "files": extra, "rows": len(rows), "draws": draws, "filled": holes,
-        "left_open": open_,
-        "share_of_rows_with_holes": share, "columns": list(map(str, frame.columns)),
+        "out": out, "files": extra, "rows": len(rows), "draws": draws, **holes.to_dict(),
+        "columns": list(map(str, frame.columns)),
     }  # fmt: skip
     if done.acceptance is not None:
         said["acceptance"] = float(done.acceptance.mean())
-    lines = [f"{name}: {count(n, 'hole')} filled" for name, n in holes.items() if n]
-    lines = [*lines, *in_words(open_)] or ["Nothing was missing."]
-    words = "\n".join([*lines, f"Written to {out}."])
-    print_result(said, words, json)
+    print_result(said, f"{holes}\nWritten to {out}.", json)
 
 
 def check_options(draws: int, refine: int, interval: float | None, *, all_draws: bool) -> None:

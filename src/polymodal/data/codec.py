@@ -116,6 +116,10 @@ class DataCodec:
         """Tokens of a row of a text modality, the end token counted."""
         return self._of_kind(name, TextCodec).length
 
+    def never_empty(self, name: str) -> bool:
+        """Whether no training text of a text modality was empty; False where nobody knows."""
+        return self._of_kind(name, TextCodec).never_empty
+
     def encode(
         self, data: MultimodalData, *, unseen: Literal["raise", "missing"] = "raise"
     ) -> Tensors:

@@ -29,10 +29,12 @@ class TextCodec:
     Arguments:
         tokenizer: Cuts and joins.
         length: Tokens of a row, the end counted; longer texts are cut.
+        never_empty: Whether every training text had a token.
     """
 
     tokenizer: Tokenizer
     length: int
+    never_empty: bool = False
 
     @classmethod
     def fit(
@@ -41,9 +43,10 @@ class TextCodec:
         """From the training rows."""
         texts = values[present].tolist()
         tokenizer = fit_tokenizer(spec.tokenizer, texts, spec.vocabulary)
-        longest = max((len(tokenizer.encode(text)) for text in texts), default=1) + 1
+        sizes = [len(tokenizer.encode(text)) for text in texts]
         most = spec.tokens or MOST_TOKENS[tokenizer.level]
-        return cls(tokenizer, max(2, min(longest, most)))
+        length = max(2, min(max(sizes, default=1) + 1, most))
+        return cls(tokenizer, length, never_empty=bool(sizes) and min(sizes) > 0)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -74,7 +77,8 @@ class TextCodec:
         level = self.tokenizer.level
         # words are written as they were before there were others, so that both read both
         said = {} if level == "word" else {"level": level}
-        return {**said, **self.tokenizer.to_config(), "length": self.length}, {}
+        full = {"never_empty": True} if self.never_empty else {}
+        return {**said, **self.tokenizer.to_config(), "length": self.length, **full}, {}
 
     @classmethod
     def from_config(
@@ -84,4 +88,7 @@ class TextCodec:
         tokenizer, length = tokenizer_from_config(config), config["length"]
         if not isinstance(length, int) or isinstance(length, bool) or length < 2:
             raise ValueError(f"length must be a whole number of at least 2, got {length!r}")
-        return cls(tokenizer, length)
+        never_empty = config.get("never_empty", False)  # files of before do not say
+        if not isinstance(never_empty, bool):
+            raise ValueError(f"never_empty must be true or false, got {never_empty!r}")
+        return cls(tokenizer, length, never_empty)

@@ -227,13 +227,13 @@ def _tags(codec: DataCodec, name: str, settings: NetworkSettings) -> Parts:
 
 def _text(codec: DataCodec, name: str, settings: NetworkSettings) -> Parts:
     length, words, width = codec.length(name), codec.vocabulary_size(name), settings.text_width
-    encoder = TextEncoder(length, words, width)
+    encoder, full = TextEncoder(length, words, width), codec.never_empty(name)
     if settings.text == "parallel":
         decoder = partial(ParallelTextDecoder, length=length, vocabulary=words, width=width)
-        return encoder, decoder, TokenLikelihood(length, words)
+        return encoder, decoder, TokenLikelihood(length, words, never_empty=full)
     step = TextStepDecoder(2 * width, length, words, width)
     likelihood = AutoregressiveTextLikelihood(
-        length, words, step, token_dropout=settings.word_dropout
+        length, words, step, token_dropout=settings.word_dropout, never_empty=full
     )
     return encoder, partial(TextContext, width=2 * width), likelihood
 

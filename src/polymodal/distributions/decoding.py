@@ -165,7 +165,15 @@ class Writer(Protocol):
         ...
 
 
-def write(writer: Writer, n_rows: int, length: int, decoding: Decoding, device: object) -> Tensor:
+def write(
+    writer: Writer,
+    n_rows: int,
+    length: int,
+    decoding: Decoding,
+    device: object,
+    *,
+    never_empty: bool = False,
+) -> Tensor:
     """Texts of at most ``length`` tokens, (N, length) int64, padded after the end.
 
     Arguments:
@@ -174,13 +182,14 @@ def write(writer: Writer, n_rows: int, length: int, decoding: Decoding, device: 
         length: Most tokens of a text.
         decoding: How to choose.
         device: Where the tokens are made.
+        never_empty: Whether a text may not end before it has begun.
     """
     tokens = torch.empty(n_rows, 0, dtype=torch.int64, device=device)  # type: ignore[call-overload]
     if decoding.method == "beam" and n_rows:
-        return _padded(_beam(writer, tokens, length, decoding), length)
+        return _padded(_beam(writer, tokens, length, decoding, never_empty), length)
     going = torch.ones(n_rows, dtype=torch.bool, device=tokens.device)
     for _ in range(length):
-        logits = writer.next(tokens)[:, FIRST:]
+        logits = _next(writer, tokens, never_empty)
         if decoding.method == "greedy":
             token = logits.argmax(-1)
         else:
@@ -191,6 +200,24 @@ def write(writer: Writer, n_rows: int, length: int, decoding: Decoding, device: 
         if not going.any():
             break
     return _padded(tokens, length)
+
+
+def _next(writer: Writer, tokens: Tensor, never_empty: bool) -> Tensor:
+    """Unnormalised log-probabilities of what may come next, ``(N, V - FIRST)``."""
+    logits = writer.next(tokens)[:, FIRST:]
+    return not_ended(logits) if never_empty and not tokens.shape[1] else logits
+
+
+def not_ended(logits: Tensor) -> Tensor:
+    """Those of a first token that is not the end, unless there is no other, ``(..., V - FIRST)``.
+
+    Arguments:
+        logits: Of all that may be written, the end first.
+    """
+    if logits.shape[-1] == 1:
+        return logits
+    end = torch.full_like(logits[..., :1], -torch.inf)
+    return torch.cat([end, logits[..., 1:]], -1)
 
 
 def kept(logits: Tensor, decoding: Decoding) -> Tensor:
@@ -223,7 +250,9 @@ def length_penalty(length: Tensor | float, power: float) -> Tensor | float:
     return ((5 + length) / 6) ** power
 
 
-def _beam(writer: Writer, start: Tensor, length: int, decoding: Decoding) -> Tensor:
+def _beam(
+    writer: Writer, start: Tensor, length: int, decoding: Decoding, never_empty: bool
+) -> Tensor:
     """The best text of each row found by a beam, (N, up to length)."""
     n_rows, width, device = len(start), decoding.width, start.device
     base = torch.arange(n_rows, device=device)[:, None] * width  # (N, 1)
@@ -235,7 +264,7 @@ def _beam(writer: Writer, start: Tensor, length: int, decoding: Decoding) -> Ten
     lengths = torch.zeros(n_rows, width, device=device)
     rank = score
     for t in range(length):
-        log_p = writer.next(tokens)[:, FIRST:].log_softmax(-1).unflatten(0, (n_rows, width))
+        log_p = _next(writer, tokens, never_empty).log_softmax(-1).unflatten(0, (n_rows, width))
         score = score.to(log_p.dtype)
         stays = torch.full_like(log_p[0, 0], -torch.inf)
         stays[0] = 0.0  # what has ended goes on in one way only: as it is

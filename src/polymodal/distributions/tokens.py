@@ -21,6 +21,7 @@ from polymodal.distributions.decoding import (
     UNKNOWN,
     Decoding,
     Writer,
+    not_ended,
     write,
 )
 from polymodal.distributions.factorised import draw_codes
@@ -36,6 +37,14 @@ def end_texts(tokens: Tensor) -> Tensor:
     return torch.where(end.cumsum(-1) - end > 0, PAD, tokens)
 
 
+def likeliest(weights: Tensor, never_empty: bool) -> Tensor:
+    """The token of most weight at each position, ended, ``(..., T, V) -> (..., T)``."""
+    words = weights[..., FIRST:]
+    if never_empty:
+        words = torch.cat([not_ended(words[..., :1, :]), words[..., 1:, :]], -2)
+    return end_texts(words.argmax(-1) + FIRST)
+
+
 def score_tokens(logits: Tensor, tokens: Tensor) -> Tensor:
     """Log-probability of texts in nats, ``(..., T, V), (..., T) -> (...)``."""
     shape = torch.broadcast_shapes(logits.shape[:-1], tokens.shape)
@@ -48,7 +57,14 @@ def score_tokens(logits: Tensor, tokens: Tensor) -> Tensor:
 
 
 class TextObserved(Observed):
-    """A distribution over texts that can be written in more than one way."""
+    """A distribution over texts that can be written in more than one way.
+
+    Arguments:
+        never_empty: Whether the mode and what is written have one token at least. Scores and
+            samples are of the distribution as it is, in which the empty text is one of all.
+    """
+
+    never_empty: bool = False
 
     @torch.no_grad()
     def write(self, decoding: Decoding) -> Tensor:
@@ -62,7 +78,14 @@ class TextObserved(Observed):
         copies = decoding.width if decoding.method == "beam" else 1
         rows = max(1, _LARGEST // (copies * self._vocabulary()))
         parts = [
-            write(self._writer(some), len(some), length, decoding, some.device)
+            write(
+                self._writer(some),
+                len(some),
+                length,
+                decoding,
+                some.device,
+                never_empty=self.never_empty,
+            )
             for some in told.split(rows)
         ]
         tokens = torch.cat(parts) if parts else told.new_zeros((0, length), dtype=torch.int64)
@@ -85,10 +108,11 @@ class TokenObserved(TextObserved):
 
     Arguments:
         logits: ``(..., B, T, V)``.
+        never_empty: Whether the mode and what is written have one token at least.
     """
 
-    def __init__(self, logits: Tensor) -> None:
-        self.logits = logits
+    def __init__(self, logits: Tensor, never_empty: bool = False) -> None:
+        self.logits, self.never_empty = logits, never_empty
         super().__init__(logits.shape[:-2], tuple(logits.shape[-2:-1]))
 
     @property
@@ -100,7 +124,7 @@ class TokenObserved(TextObserved):
     @property
     def mode(self) -> Tensor:
         """The most likely token of each position, ended, ``(..., B, T)``."""
-        return end_texts(self.logits[..., FIRST:].argmax(-1) + FIRST)
+        return likeliest(self.logits, self.never_empty)
 
     @property
     def statistics(self) -> Tensor:
@@ -133,14 +157,21 @@ class AutoregressiveObserved(TextObserved):
         length: Largest number of tokens T.
         dropout: Share of the tokens shown to the network that are replaced by the unknown token;
             what is scored stays as it is.
+        never_empty: Whether the mode and what is written have one token at least.
     """
 
     averages: ClassVar[bool] = False
 
     def __init__(
-        self, context: Tensor, step: nn.Module, length: int, dropout: float = 0.0
+        self,
+        context: Tensor,
+        step: nn.Module,
+        length: int,
+        dropout: float = 0.0,
+        never_empty: bool = False,
     ) -> None:
         self.context, self.step, self.dropout = context, step, dropout
+        self.never_empty = never_empty
         super().__init__(context.shape[:-1], (length,))
 
     @property

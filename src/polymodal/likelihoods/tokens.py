@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from polymodal.distributions.tokens import END, AutoregressiveObserved, TokenObserved, end_texts
+from polymodal.distributions.tokens import END, AutoregressiveObserved, TokenObserved, likeliest
 from polymodal.likelihoods.base import Likelihood, check_at_least
 
 
@@ -14,22 +14,26 @@ class TokenLikelihood(Likelihood):
     Arguments:
         length: Largest number of tokens T, the end token counted.
         vocabulary: Number of token ids V, the four special ones counted.
+        never_empty: Whether the likeliest text and what is written have one token at least, as
+            all training texts have; the density is that of all texts.
     """
 
-    def __init__(self, length: int, vocabulary: int) -> None:
+    def __init__(self, length: int, vocabulary: int, *, never_empty: bool = False) -> None:
         _check_sizes(length, vocabulary)
         super().__init__((length, vocabulary), (length,))
+        self.never_empty = never_empty
 
     def _observe(self, parameters: Tensor) -> TokenObserved:
-        return TokenObserved(parameters)
+        return TokenObserved(parameters, self.never_empty)
 
     def point(self, statistics: Tensor) -> Tensor:
         """The most probable token of each position, ended, ``(..., T V) -> (..., T)``, int64."""
-        return end_texts(statistics.unflatten(-1, self.parameter_shape).argmax(-1))
+        return likeliest(statistics.unflatten(-1, self.parameter_shape), self.never_empty)
 
     def averaged(self, statistics: Tensor) -> TokenObserved:
         """The distribution with these (averaged) probabilities, ``(..., T V)``."""
-        return TokenObserved(statistics.unflatten(-1, self.parameter_shape).log())
+        logits = statistics.unflatten(-1, self.parameter_shape).log()
+        return TokenObserved(logits, self.never_empty)
 
 
 class AutoregressiveTextLikelihood(Likelihood):
@@ -45,6 +49,8 @@ class AutoregressiveTextLikelihood(Likelihood):
         context_features: Size F of the context; None asks ``step.context_features``.
         token_dropout: Share of the tokens shown to the step network that are replaced by the
             unknown token while training, so that it cannot do without z.
+        never_empty: Whether what is written has one token at least, as all training texts have;
+            the density is that of all texts.
 
     References:
         Generating Sentences from a Continuous Space. Bowman et al., 2016, section 3.2,
@@ -59,6 +65,7 @@ class AutoregressiveTextLikelihood(Likelihood):
         *,
         context_features: int | None = None,
         token_dropout: float = 0.0,
+        never_empty: bool = False,
     ) -> None:
         _check_sizes(length, vocabulary)
         if not 0 <= token_dropout < 1:
@@ -71,10 +78,13 @@ class AutoregressiveTextLikelihood(Likelihood):
             )
         super().__init__((features,), (length,))
         self.step, self.token_dropout = step, token_dropout
+        self.never_empty = never_empty
 
     def _observe(self, parameters: Tensor) -> AutoregressiveObserved:
         dropout = self.token_dropout if self.training else 0.0
-        return AutoregressiveObserved(parameters, self.step, self.value_shape[0], dropout)
+        return AutoregressiveObserved(
+            parameters, self.step, self.value_shape[0], dropout, self.never_empty
+        )
 
     def point(self, statistics: Tensor) -> Tensor:
         """The text itself, ``(..., T) -> (..., T)``, int64."""

@@ -199,6 +199,7 @@ class Words(FlatCode):
     def __init__(self, likelihood: TokenLikelihood) -> None:
         length, vocabulary = likelihood.parameter_shape
         super().__init__(likelihood, vocabulary)
+        self.never_empty = likelihood.never_empty
         self.share: Tensor
         self.places: Tensor
         self.register_buffer("share", torch.full((vocabulary,), 1 / vocabulary))
@@ -225,7 +226,8 @@ class Words(FlatCode):
     def decode(self, loc: Tensor, sd: Tensor) -> Observed:
         """Each place's words, more or less likely as the line says."""
         more = (loc.clamp(LEAST, 1) / self.share.clamp(min=LEAST)).log()
-        return TokenObserved(self.places.to(loc.dtype) + more.unsqueeze(-2).to(loc.dtype))
+        logits = self.places.to(loc.dtype) + more.unsqueeze(-2).to(loc.dtype)
+        return TokenObserved(logits, self.never_empty)
 
 
 def flat_code(name: str, likelihood: Likelihood) -> FlatCode:
@@ -250,7 +252,8 @@ def flat_code(name: str, likelihood: Likelihood) -> FlatCode:
         (context,), (length,) = likelihood.parameter_shape, likelihood.value_shape
         with torch.no_grad():
             logits = likelihood.step(torch.zeros(1, context), torch.zeros(1, 1, dtype=torch.long))
-        return Words(TokenLikelihood(length, logits.shape[-1]))
+        full = likelihood.never_empty
+        return Words(TokenLikelihood(length, logits.shape[-1], never_empty=full))
     if isinstance(likelihood, TokenLikelihood):
         return Words(likelihood)
     raise ValueError(

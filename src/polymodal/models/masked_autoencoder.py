@@ -304,7 +304,9 @@ def parallel(likelihood: Likelihood) -> Likelihood:
             "MaskedAutoencoder: the step network of a text must say its vocabulary; or give the "
             "modality a TokenLikelihood."
         )
-    return TokenLikelihood(likelihood.value_shape[0], vocabulary)
+    return TokenLikelihood(
+        likelihood.value_shape[0], vocabulary, never_empty=likelihood.never_empty
+    )
 
 
 def tokens_of(likelihood: Likelihood, width: int, patch: int = 0) -> Tokens:

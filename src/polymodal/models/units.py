@@ -75,7 +75,7 @@ def _as_tokens(likelihood: TokenLikelihood | AutoregressiveTextLikelihood) -> To
             f"a Boltzmann machine must know a text's vocabulary, and the step network "
             f"{type(likelihood.step).__name__} has no attribute vocabulary; use TokenLikelihood."
         )
-    return TokenLikelihood(likelihood.value_shape[0], words)
+    return TokenLikelihood(likelihood.value_shape[0], words, never_empty=likelihood.never_empty)
 
 
 class NumberUnits(Visible):
