@@ -262,3 +262,28 @@ def test_evaluate_of_a_fitted_model_and_its_report(tmp_path) -> None:
     page = path.read_text("utf-8")
     assert '<table id="texts">' in page
     assert "correlation with image" in page
+
+
+def test_unknown_words_match_nothing_and_are_told_of(data) -> None:
+    codec, _, train = data
+    strange = rows(120, 1)
+    texts = [text.replace("red", "mauve") for text in strange.values("caption")]
+    arrays = {**{n: strange.values(n) for n in ("v", "image")}, "caption": np.array(texts)}
+    test = codec.encode(from_arrays(arrays, kinds={"caption": "text"}))
+    share = sum("mauve" in text for text in texts) / (6 * len(texts))
+    result = run((codec, test, train), test.x["caption"])
+    found = by_label(result)
+    said = [text.replace("mauve", "one") for text in texts]
+    true = [text.replace("mauve", "two") for text in texts]
+    assert found["BLEU"].model.value == pytest.approx(BLEU().corpus_score(said, [true]).score)
+    said = [text.replace("one", "\u00b9") for text in said]
+    true = [text.replace("two", "\u00b2") for text in true]
+    assert found["chrF"].model.value == pytest.approx(CHRF().corpus_score(said, [true]).score)
+    assert found["BLEU"].model.value < 100
+    assert 0.05 < share < 0.2
+    told = f"{share:.0%} of the words of the true texts of caption are not in the model's"
+    assert sum(told in note for note in result.notes) == 1
+
+
+def test_known_words_are_not_told_of(data) -> None:
+    assert not any("vocabulary" in note for note in run(data, data[1].x["caption"]).notes)

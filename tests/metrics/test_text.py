@@ -22,7 +22,7 @@ def row(words: list[int], length: int) -> list[int]:
 
 
 def test_token_f1_is_that_of_multisets() -> None:
-    draws = torch.randint(3, 8, (60, 12)).tolist()
+    draws = torch.randint(4, 9, (60, 12)).tolist()
     texts = [words[: i % 7] for i, words in enumerate(draws)]
     others = [words[6 : 6 + (i * 5) % 7] for i, words in enumerate(draws)]
     a = torch.tensor([row(t, 8) for t in texts])
@@ -41,3 +41,9 @@ def test_order_and_what_follows_the_end_do_not_matter() -> None:
 def test_nothing_in_common_is_the_whole_error() -> None:
     assert token_f1_error(torch.tensor([[4, 2]]), torch.tensor([[5, 2]])).tolist() == [1.0]
     assert token_f1_error(torch.tensor([[2, 0]]), torch.tensor([[5, 2]])).tolist() == [1.0]
+
+
+def test_an_unknown_word_is_in_common_with_none() -> None:
+    a = torch.tensor([[3, 2, 0, 0], [3, 3, 2, 0], [3, 5, 2, 0]])
+    b = torch.tensor([[3, 2, 0, 0], [5, 3, 2, 0], [3, 5, 6, 2]])
+    assert token_f1_error(a, b).tolist() == [1.0, 1.0, 1 - 2 * 1 / 5]

@@ -6,8 +6,8 @@ in whatever words. Its axes are fitted on training rows, between the principal c
 other modality and those of the texts' weighted word counts (latent semantic analysis); the true
 texts of the test rows say how far it can go, as no text says all of a picture.
 
-Texts are compared as the codec writes them, so a word that it does not know counts as one it
-does not know, on both sides.
+Texts are compared as the codec writes them. A word that it does not know is a word like any other
+in length, but none that is said again: nobody can tell that two of them are one.
 
 References:
     Yuge Shi, N. Siddharth, Brooks Paige, Philip Torr. Variational Mixture-of-Experts Autoencoders
@@ -33,6 +33,7 @@ from polymodal.evaluate.bootstrap import bootstrap, percentile_interval
 from polymodal.evaluate.examiner import Examiner
 from polymodal.evaluate.result import Estimate, TextScore
 from polymodal.evaluate.scores import FEWEST_ROWS, judge
+from polymodal.evaluate.unknown_words import told_apart, unknown_note
 from polymodal.metrics.captions import (
     bleu,
     bleu_counts,
@@ -83,8 +84,10 @@ def score_texts(examiner: Examiner, test: Tensors) -> tuple[list[TextScore], lis
         name = judged.target.name
         tokens = {**judged.predictions, "truth": judged.truth}
         said = {who: _decoded(examiner, name, values) for who, values in tokens.items()}
+        notes += unknown_note(examiner.codec, name, judged.truth)
+        known = told_apart(examiner.codec, name, said)
         try:
-            scores += _of_corpus(examiner, name, said, notes)
+            scores += _of_corpus(examiner, name, known, notes)
         except ImportError as error:
             notes.append(str(error))
         scores += _correlations(examiner, test, name, said, rows, notes)

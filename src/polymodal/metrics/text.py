@@ -10,6 +10,8 @@ from polymodal.metrics.rows import paired
 
 END = 2
 """Token that ends a text; tokens up to it are no words: padding, start, end."""
+UNKNOWN = 3
+"""Token that stands for any word that is not known, so that two of them need not be one word."""
 
 
 def words_of(tokens: Tensor) -> Tensor:
@@ -23,6 +25,7 @@ def token_f1_error(prediction: Tensor, target: Tensor) -> Tensor:
     """1 - F1 of the words of each text, each word as often as it occurs; ``(N, T)`` -> ``(N,)``.
 
     F1 is twice the words in common over the words of both. Two empty texts are equal: error 0.
+    An unknown word (token 3) counts among the words and is in common with none.
     """
     said, wanted = words_of(prediction), words_of(target)
     # The k-th occurrence of a word matches the k-th occurrence of it in the other text.
@@ -31,7 +34,8 @@ def token_f1_error(prediction: Tensor, target: Tensor) -> Tensor:
     same = (prediction.unsqueeze(2) == target.unsqueeze(1)) & (
         said_rank.unsqueeze(2) == wanted_rank.unsqueeze(1)
     )
-    shared = (same & said.unsqueeze(2) & wanted.unsqueeze(1)).sum((1, 2)).double()
+    known = said & (prediction != UNKNOWN)
+    shared = (same & known.unsqueeze(2) & wanted.unsqueeze(1)).sum((1, 2)).double()
     total = (said.sum(1) + wanted.sum(1)).double()
     return torch.where(total > 0, 1 - 2 * shared / total.clamp(min=1), torch.zeros_like(total))
 
