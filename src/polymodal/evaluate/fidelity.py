@@ -6,7 +6,9 @@ itself is a reconstruction and in no mean. Features are those of a judge trained
 values compare between models judged by the same judge, and with nothing that was published; of
 pictures, where the user names a file of its weights, those of the published Inception network
 too. The floor is the distance between two halves of the real rows, which shrinks with their
-number: what is made is compared with as many real rows as there are of it.
+number: what is made is compared with as many real rows as there are of it. What is made for some
+test rows is compared with those very rows, as others may be others in kind: rows that lack
+something need not be like those that have it.
 
 References:
     Imant Daunhawer, Thomas Sutter, Kieran Chin-Cheong, Emanuele Palumbo, Julia Vogt. On the
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOST_FOR_MANIFOLDS = 5000
-"""Rows compared by precision and recall, whose cost grows with their square."""
+"""Rows compared by precision and recall, at random, as their cost grows with the square."""
 
 
 class Featuring(Protocol):
@@ -64,7 +66,7 @@ class FidelityRow:
         floor: That between two halves of the real rows.
         precision: Share of what was made that lies among real rows.
         recall: Share of real rows that lie among what was made.
-        n: Rows compared, of each.
+        n: Rows compared, of each: the same test rows where it was made from others.
         fid: Fréchet distance by the features of the published Inception network; NaN where it was
             not asked.
         fid_floor: That between two halves of the real rows.
@@ -157,10 +159,11 @@ def evaluate_fidelity(
     also = inception or {}
     readers = {name: [both[name] for both in (judges, also) if name in both] for name in known}
     real = {name: _real(test, name, readers[name]) for name in known}
-    known = [name for name in known if len(real[name][0]) >= 2 * (neighbours + 1)]
+    enough = 2 * (neighbours + 1)
+    known = [name for name in known if len(real[name].features[0]) >= enough]
     if not known:
         raise ValueError("fidelity: no modality has a judge and enough real rows.")
-    floors = {name: [_floor(one, seed) for one in real[name]] for name in known}
+    floors = {name: [_floor(one, seed) for one in real[name].features] for name in known}
     rows: list[FidelityRow] = []
     notes = [
         f"{name} has no judge or too few real rows, so it has no FID (Inception) either."
@@ -168,10 +171,12 @@ def evaluate_fidelity(
         if name not in known
     ]
 
-    def add(name: str, given: Subset, made: list[Tensor]) -> None:
-        n = min(len(made[0]), len(real[name][0]))
-        both = [(one[:n], true[:n]) for one, true in zip(made, real[name], strict=True)]
-        rows.append(_row(name, given, both, floors[name], neighbours))
+    def add(name: str, given: Subset, made: list[Tensor], asked: Tensor | None = None) -> None:
+        both = None if asked is None else _of_the_same_rows(made, asked, real[name], enough)
+        if asked is not None and both is None:
+            notes.append(_few_in_common(name, given))
+        both = both or _of_some_rows(made, real[name], derive_seed(seed, 4))
+        rows.append(_row(name, given, both, floors[name], neighbours, derive_seed(seed, 5)))
 
     if "generate" in model.lacks:
         notes.append(f"Nothing was made from the prior: {model.lacks['generate']}")
@@ -191,7 +196,7 @@ def evaluate_fidelity(
             continue
         said = given_means(model, test.rows(here), given, targets, seed=derive_seed(seed, 2))
         for name in targets:
-            add(name, given, _features(readers[name], said[name]))
+            add(name, given, _features(readers[name], said[name]), here)
     prior = [row.frechet for row in rows if not row.given]
     pairs = [row.frechet for row in rows if len(row.given) == 1]
     notes += _few_for_inception(rows)
@@ -204,10 +209,12 @@ def _row(
     features: Sequence[tuple[Tensor, Tensor]],
     floors: Sequence[float],
     neighbours: int,
+    seed: int,
 ) -> FidelityRow:
     """What features of made and of real rows say: the judge's, and Inception's if there."""
     made, real = features[0]
-    some, true = made[:MOST_FOR_MANIFOLDS], real[:MOST_FOR_MANIFOLDS]
+    chosen = _choice(len(made), MOST_FOR_MANIFOLDS, seed)
+    some, true = made[chosen], real[chosen]
     distances = [frechet_distance(*pair).item() for pair in features]
     return FidelityRow(
         name,
@@ -225,11 +232,49 @@ def _features(readers: Iterable[Featuring], x: Tensor) -> list[Tensor]:
     return [reader.features(x) for reader in readers]
 
 
-def _real(test: Tensors, name: str, readers: Iterable[Featuring]) -> list[Tensor]:
-    """Features of the rows that have the modality whole."""
+@dataclass(frozen=True)
+class _Real:
+    """The rows that have a modality whole.
+
+    Arguments:
+        rows: Which of the test rows these are, bool ``(N,)``.
+        features: Theirs, ``(n, F)`` of each reader.
+    """
+
+    rows: Tensor
+    features: list[Tensor]
+
+
+def _real(test: Tensors, name: str, readers: Iterable[Featuring]) -> _Real:
     mask = test.present[name]
     whole = mask if mask.ndim == 1 else mask.all(1)
-    return _features(readers, test.x[name][whole])
+    return _Real(whole.cpu(), _features(readers, test.x[name][whole]))
+
+
+def _of_the_same_rows(
+    made: Sequence[Tensor], asked: Tensor, real: _Real, enough: int
+) -> list[tuple[Tensor, Tensor]] | None:
+    """Features made for rows and real ones of those rows; None where too few have both."""
+    both = asked & real.rows
+    if int(both.sum()) < enough:
+        return None
+    mine, its = both[asked], both[real.rows]
+    return [(one[mine], true[its]) for one, true in zip(made, real.features, strict=True)]
+
+
+def _of_some_rows(made: Sequence[Tensor], real: _Real, seed: int) -> list[tuple[Tensor, Tensor]]:
+    """As many features of what was made as of real rows, whichever those are."""
+    sizes = len(made[0]), len(real.features[0])
+    mine, its = (_choice(size, min(sizes), seed) for size in sizes)
+    return [(one[mine], true[its]) for one, true in zip(made, real.features, strict=True)]
+
+
+def _choice(n: int, most: int, seed: int) -> Tensor:
+    """All of n places, in order, or as many as there may be at random."""
+    if n <= most:
+        return torch.arange(n)
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randperm(n, generator=generator)[:most].sort().values
 
 
 def _floor(real: Tensor, seed: int) -> float:
@@ -273,6 +318,13 @@ def _said_of_inception(row: FidelityRow) -> str:
     if not _is_known(row.fid):
         return ""
     return f"; FID (Inception) {row.fid:.4g} (real halves {row.fid_floor:.4g})"
+
+
+def _few_in_common(name: str, given: Subset) -> str:
+    return (
+        f"{name} given {' + '.join(given)} was compared with real rows chosen at random, as too "
+        "few test rows have both; that rows differ in kind may be part of its distance."
+    )
 
 
 def _few_for_inception(rows: Sequence[FidelityRow]) -> list[str]:
