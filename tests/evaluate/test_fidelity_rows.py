@@ -8,7 +8,7 @@ from tests.evaluate.class_toy import ClassModel, rows
 
 from polymodal.data.tensors import Tensors
 from polymodal.evaluate import evaluate_fidelity
-from polymodal.evaluate.fidelity import Fidelity
+from polymodal.evaluate.fidelity_result import Fidelity
 
 
 class Values:

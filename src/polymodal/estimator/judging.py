@@ -17,7 +17,8 @@ from polymodal.data.tensors import Tensors
 from polymodal.data.written import parsed
 from polymodal.estimator.front import MultimodalModel
 from polymodal.evaluate.coherence_result import Coherence
-from polymodal.evaluate.fidelity import Fidelity, evaluate_fidelity
+from polymodal.evaluate.fidelity import evaluate_fidelity
+from polymodal.evaluate.fidelity_result import Fidelity
 from polymodal.evaluate.held_out import row_hashes, rows_of_fit
 from polymodal.evaluate.inception import InceptionFeatures
 from polymodal.evaluate.judge import Judge

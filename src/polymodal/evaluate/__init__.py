@@ -7,8 +7,8 @@ from polymodal.evaluate.coherence_result import Coherence as Coherence
 from polymodal.evaluate.coherence_result import Conditional as Conditional
 from polymodal.evaluate.coherence_result import Joint as Joint
 from polymodal.evaluate.factorisation import judge_factorisation as judge_factorisation
-from polymodal.evaluate.fidelity import Fidelity as Fidelity
 from polymodal.evaluate.fidelity import evaluate_fidelity as evaluate_fidelity
+from polymodal.evaluate.fidelity_result import Fidelity as Fidelity
 from polymodal.evaluate.inception import InceptionFeatures as InceptionFeatures
 from polymodal.evaluate.judge import Judge as Judge
 from polymodal.evaluate.judged import evaluate_coherence as evaluate_coherence

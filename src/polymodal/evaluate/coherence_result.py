@@ -13,7 +13,7 @@ from polymodal.evaluate.result import Estimate, finite
 if TYPE_CHECKING:
     import pandas as pd
 
-    from polymodal.evaluate.fidelity import Fidelity
+    from polymodal.evaluate.fidelity_result import Fidelity
 
 
 @dataclass(frozen=True)

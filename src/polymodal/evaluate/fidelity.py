@@ -20,8 +20,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -29,7 +29,7 @@ from torch import Tensor
 from polymodal.data.tensors import Tensors
 from polymodal.evaluate.coherence import Subset
 from polymodal.evaluate.decoded import given_means
-from polymodal.evaluate.result import finite
+from polymodal.evaluate.fidelity_result import Fidelity, FidelityRow, is_known
 from polymodal.metrics.frechet import frechet_distance
 from polymodal.metrics.manifold import NEIGHBOURS, manifold_precision, manifold_recall
 from polymodal.model import LatentModel
@@ -39,9 +39,6 @@ from polymodal.tasks.answer import chunks
 from polymodal.tasks.asking import asking
 from polymodal.tasks.traverse import means_of
 from polymodal.typing import rows_present
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 MOST_FOR_MANIFOLDS = 5000
 """Rows compared by precision and recall, at random, as their cost grows with the square."""
@@ -53,81 +50,6 @@ class Featuring(Protocol):
     def features(self, x: Tensor) -> Tensor:
         """Values ``(N, ...)`` -> ``(N, F)``."""
         ...
-
-
-@dataclass(frozen=True)
-class FidelityRow:
-    """One modality, made in one way.
-
-    Arguments:
-        name: The modality.
-        given: What it was made from; empty for the prior.
-        frechet: Fréchet distance of its features to those of the real rows.
-        floor: That between two halves of the real rows.
-        precision: Share of what was made that lies among real rows.
-        recall: Share of real rows that lie among what was made.
-        n: Rows compared, of each: the same test rows where it was made from others.
-        fid: Fréchet distance by the features of the published Inception network; NaN where it was
-            not asked.
-        fid_floor: That between two halves of the real rows.
-    """
-
-    name: str
-    given: Subset
-    frechet: float
-    floor: float
-    precision: float
-    recall: float
-    n: int
-    fid: float = math.nan
-    fid_floor: float = math.nan
-
-
-@dataclass(frozen=True)
-class Fidelity:
-    """How near what a model makes is to what is real.
-
-    Arguments:
-        rows: One a modality and way of making it.
-        unconditional: Mean Fréchet distance over modalities made from the prior.
-        conditional: Mean over pairs of one modality given and another made; reconstructions
-            are not among them.
-        notes: What was not judged and why, a sentence each.
-    """
-
-    rows: list[FidelityRow]
-    unconditional: float
-    conditional: float
-    notes: list[str]
-
-    def table(self) -> pd.DataFrame:
-        """A line a modality and way of making it; columns of Inception only if it was asked."""
-        import pandas as pd
-
-        lines = [{**asdict(row), "given": " + ".join(row.given)} for row in self.rows]
-        columns = ["name", "given", "frechet", "floor", "precision", "recall", "n"]
-        if any(_is_known(row.fid) for row in self.rows):
-            columns += ["fid", "fid_floor"]
-        named = {"fid": "FID (Inception)", "fid_floor": "FID floor"}
-        return pd.DataFrame(lines, columns=columns).rename(columns=named)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values that JSON can hold."""
-        return finite(asdict(self))
-
-    def __str__(self) -> str:
-        said = [
-            f"Mean Fréchet distance to real rows: {self.unconditional:.4g} made from the prior, "
-            f"{self.conditional:.4g} made from one other modality (less is better; by the "
-            "features of the judges trained here)."
-        ]
-        for row in self.rows:
-            way = f"given {' + '.join(row.given)}" if row.given else "from the prior"
-            said.append(
-                f"{row.name} {way}: {row.frechet:.4g} (real halves {row.floor:.4g}), precision "
-                f"{row.precision:.2f}, recall {row.recall:.2f}{_said_of_inception(row)}."
-            )
-        return "\n".join([*said, *self.notes])
 
 
 def evaluate_fidelity(
@@ -310,16 +232,6 @@ def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values) if values else math.nan
 
 
-def _is_known(value: float) -> bool:
-    return not math.isnan(value)
-
-
-def _said_of_inception(row: FidelityRow) -> str:
-    if not _is_known(row.fid):
-        return ""
-    return f"; FID (Inception) {row.fid:.4g} (real halves {row.fid_floor:.4g})"
-
-
 def _few_in_common(name: str, given: Subset) -> str:
     return (
         f"{name} given {' + '.join(given)} was compared with real rows chosen at random, as too "
@@ -329,7 +241,7 @@ def _few_in_common(name: str, given: Subset) -> str:
 
 def _few_for_inception(rows: Sequence[FidelityRow]) -> list[str]:
     """A doubt where there are fewer rows than features: the distance is then biased upwards."""
-    few = [row for row in rows if _is_known(row.fid) and row.n <= N_FEATURES]
+    few = [row for row in rows if is_known(row.fid) and row.n <= N_FEATURES]
     if not few:
         return []
     least, names = min(row.n for row in few), ", ".join(dict.fromkeys(row.name for row in few))
