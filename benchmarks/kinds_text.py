@@ -7,8 +7,9 @@
 DIR may hold ``fashion_mnist.npz`` with ``fashion_mnist_attr.parquet``, ``emoji.npz`` with
 ``emoji.parquet`` and ``text/git_messages.parquet``. Each direction is judged on held-out rows:
 *exact*, the share of answers that are the wanted text; *words*, F1 of their words; *chrF* and
-*BLEU* of the whole. *CCA*: of what is given and what is answered, the mean canonical correlation
-(axes fitted on training pairs), whose cap is that of the real pairs. A picture is judged by
+*BLEU* of the whole, BLEU by characters where training texts put no spaces. *CCA*: of what is given
+and what is answered, the mean canonical correlation (axes fitted on training pairs), whose cap is
+that of the real pairs. A picture is judged by
 *rmse* (values from 0 to 1), and by *found*: how often it is nearer to the wanted picture than to
 those of nine other rows, .1 by chance. Beside the model stand the most frequent text of training
 or its mean picture, and the answer of the nearest training row (pixels, or runs of two to four
@@ -30,6 +31,7 @@ from kinds_page import recorded
 import polymodal as pm
 from polymodal.data.tokenization.words import tokens_of
 from polymodal.metrics import bleu, canonical_correlation, chrf, fit_canonical_axes
+from polymodal.metrics.captions import tokenizer_of
 
 Split = tuple[pm.MultimodalData, pm.MultimodalData]
 LANGUAGES = ("en", "fr", "de", "vi", "es", "ja")
@@ -141,7 +143,9 @@ class Way:
     def scores(self, said: np.ndarray) -> str:
         """All scores of answers, in a line."""
         line = (
-            _text_scores(said, self.wanted) if self.is_text else _image_scores(said, self.wanted)
+            _text_scores(said, self.wanted, tokenizer_of(self.known[1].tolist()))
+            if self.is_text
+            else _image_scores(said, self.wanted)
         )
         a, b = self.features[0].of(self.given), self.features[1].of(said)
         return f"{line}   CCA {canonical_correlation(a, b, self.axes).item():.2f}"
@@ -154,14 +158,14 @@ def _objects(values) -> np.ndarray:
     return found
 
 
-def _text_scores(said: np.ndarray, wanted: np.ndarray) -> str:
+def _text_scores(said: np.ndarray, wanted: np.ndarray, tokenize: str) -> str:
     pairs = list(zip(said.tolist(), wanted.tolist(), strict=True))
     exact = np.mean([a.lower() == b.lower() for a, b in pairs])
     shared = np.mean([_word_f1(a, b) for a, b in pairs])
     whole = said.tolist(), wanted.tolist()
     return (
         f"exact {exact:.3f}   words {shared:.3f}   chrF {chrf(*whole).item():4.1f}   "
-        f"BLEU {bleu(*whole).item():4.1f}"
+        f"BLEU {bleu(*whole, tokenize=tokenize).item():4.1f}"
     )
 
 

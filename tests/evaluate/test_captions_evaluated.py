@@ -131,15 +131,20 @@ def test_counts_give_the_score_of_every_resample() -> None:
     said = ["a red box", "", "the big  green box is here", "xy", "box box box box box", "ein Hut."]
     true = ["a red box", "a", "the green box is big", "x", "a box", ""]
     weights = resample_counts(len(said), 20, torch.Generator().manual_seed(0))
-    scorers = ((BLEU, bleu_counts, bleu_of_counts), (CHRF, chrf_counts, chrf_of_counts))
-    for scorer, count, score in scorers:
-        found = score(weights @ count(said, true))
+    by_characters = {"tokenize": "char"}
+    scorers = (
+        (BLEU, bleu_counts, bleu_of_counts, {}),
+        (BLEU, bleu_counts, bleu_of_counts, by_characters),
+        (CHRF, chrf_counts, chrf_of_counts, {}),
+    )
+    for scorer, count, score, settings in scorers:
+        found = score(weights @ count(said, true, **settings))
         for chosen, value in zip(weights.long().tolist(), found.tolist(), strict=True):
             one, other = (
                 [text for text, n in zip(texts, chosen, strict=True) for _ in range(n)]
                 for texts in (said, true)
             )
-            wanted = scorer().corpus_score(one, [other]).score
+            wanted = scorer(**settings).corpus_score(one, [other]).score
             assert value == pytest.approx(wanted, abs=1e-9)
 
 
@@ -227,9 +232,48 @@ def test_texts_without_spaces_are_correlated_by_their_characters() -> None:
     result = run((codec, test, codec.encode(train)), test.x["caption"])
     found = by_label(result)
     assert "BLEU" not in found
-    assert any("no true text has four words" in note for note in result.notes)
+    assert found["BLEU of characters"].model.value == pytest.approx(100)
     assert found["chrF"].model.value == pytest.approx(100)
     assert found["correlation with v"].truth.value > 0.5
+
+
+LANGUAGES = {
+    "Japanese": ("これは{}{}箱です。", ("小さい、", "中くらいの", "大きい、"), ("赤い", "青い")),
+    "Chinese": ("这是一个{}{}盒子。", ("很小的,", "中等的", "很大的,"), ("红色", "蓝色")),
+}
+
+
+@pytest.mark.parametrize("level", ["char", "word"])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_bleu_without_spaces_is_that_of_sacrebleus_characters(language: str, level: str) -> None:
+    """A codec of words sets spaces around signs, and the language has none all the same."""
+    form, sizes, colours = LANGUAGES[language]
+
+    def some(n: int, seed: int) -> MultimodalData:
+        rng = np.random.default_rng(seed)
+        size, colour = rng.integers(0, (3, 2), (n, 2)).T
+        texts = [form.format(sizes[i], colours[j]) for i, j in zip(size, colour, strict=True)]
+        arrays = {
+            "v": np.stack([size, colour], 1) + 0.1 * rng.normal(size=(n, 2)),
+            "caption": np.array(texts, dtype=object),
+            "image": (size[:, None, None] * 60 * np.ones((4, 4))).astype(np.uint8),
+        }
+        data = from_arrays(arrays, kinds={"caption": "text"})
+        return data.with_schema(data.schema.set("caption", tokenizer=level))
+
+    train = some(120, 0)
+    codec = DataCodec.fit(train)
+    test = codec.encode(some(40, 1))
+    result = run((codec, test, codec.encode(train)), shuffled(test))
+    score = by_label(result)["BLEU of characters"]
+    said, truth = (list(codec.decode("caption", x)) for x in (shuffled(test), test.x["caption"]))
+    wanted = BLEU(tokenize="char").corpus_score(said, [truth]).score
+    assert 0 < wanted < 100
+    assert score.model.value == pytest.approx(wanted)
+    assert score.model.low < wanted < score.model.high
+    assert score.tokenize == "char"
+    assert "BLEU of characters (sacrebleu's tokenizer char)" in str(result)
+    assert "BLEU of characters" in json.dumps(describe_skill(result), default=str)
 
 
 def test_it_is_printed_and_reported_for_people(data) -> None:

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from polymodal.metrics import bleu, chrf
+from polymodal.metrics.captions import tokenizer_of
 
 sacrebleu = pytest.importorskip("sacrebleu")
 
@@ -18,6 +19,33 @@ def test_scores_are_those_of_sacrebleu() -> None:
     assert chrf(SAID, TRUE).item() == sacrebleu.corpus_chrf(SAID, [TRUE]).score
     plus = sacrebleu.corpus_chrf(SAID, [TRUE], word_order=2).score
     assert chrf(SAID, TRUE, word_order=2).item() == plus
+
+
+@pytest.mark.parametrize(
+    ("sentences", "tokenize"),
+    [
+        (TRUE, "13a"),
+        (["빨간 상자가 있어요", "파란 상자"], "13a"),
+        (["một cái hộp", "hai"], "13a"),
+        (["赤い箱", "青い箱です。"], "char"),
+        (["赤い 、 大きな 箱 。", "青い 、 箱 。"], "char"),  # as a codec of words writes it
+        (["这是一个红色的盒子。"], "char"),
+        (["กล่องสีแดง"], "char"),
+        (["aredbox", "thegreenbox"], "char"),
+        ([], "13a"),
+    ],
+)
+def test_languages_without_spaces_are_cut_into_characters(
+    sentences: list[str], tokenize: str
+) -> None:
+    assert tokenizer_of(sentences) == tokenize
+
+
+def test_bleu_of_characters_is_that_of_sacrebleu() -> None:
+    said, true = ["小さな赤い箱です", "青い靴"], ["大きな赤い箱です", "青い靴と赤い帽子"]
+    wanted = sacrebleu.corpus_bleu(said, [true], tokenize="char").score
+    assert bleu(said, true, tokenize="char").item() == wanted
+    assert bleu(said, true).item() < wanted
 
 
 def test_bleu_by_hand() -> None:

@@ -1,6 +1,7 @@
 """Captions and translations: what was said of texts that were hidden, beside simple methods.
 
-BLEU and chrF of the whole corpus say how much of the true text is said again; the canonical
+BLEU and chrF of the whole corpus say how much of the true text is said again, BLEU by characters
+where training texts put no spaces between words; the canonical
 correlation with a picture, sound or vector of the same row asks instead whether the text fits it,
 in whatever words. Its axes are fitted on training rows, between the principal components of the
 other modality and those of the texts' weighted word counts (latent semantic analysis); the true
@@ -21,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -35,12 +37,14 @@ from polymodal.evaluate.result import Estimate, TextScore
 from polymodal.evaluate.scores import FEWEST_ROWS, judge
 from polymodal.evaluate.unknown_words import told_apart, unknown_note
 from polymodal.metrics.captions import (
+    Tokenize,
     bleu,
     bleu_counts,
     bleu_of_counts,
     chrf,
     chrf_counts,
     chrf_of_counts,
+    tokenizer_of,
 )
 from polymodal.metrics.correlation import CanonicalAxes, fit_canonical_axes
 from polymodal.random import derive_seed
@@ -57,12 +61,6 @@ AXES = 5
 _FEWEST_PAIRS = 2 * ROWS_A_COMPONENT
 _RIDGE = 0.01
 _SAME = 1e-10  # a smaller share of the squares is no variance but rounding
-
-_CORPUS = {
-    "bleu": (bleu, bleu_counts, bleu_of_counts, "BLEU, as no true text has four words"),
-    "chrf": (chrf, chrf_counts, chrf_of_counts, "chrF, as all true texts are empty"),
-}
-"""Metric -> its score, what it sums, the score of sums, and why there may be none."""
 
 Said = Mapping[str, Sequence[str]]
 """``"model"``, ``"mean"``, ``"knn"`` and ``"truth"`` -> a text a row."""
@@ -85,12 +83,13 @@ def score_texts(examiner: Examiner, test: Tensors) -> tuple[list[TextScore], lis
         tokens = {**judged.predictions, "truth": judged.truth}
         said = {who: _decoded(examiner, name, values) for who, values in tokens.items()}
         notes += unknown_note(examiner.codec, name, judged.truth)
-        known = told_apart(examiner.codec, name, said)
+        apart = told_apart(examiner.codec, name, said)
+        tokenize = tokenizer_of(_known(examiner, name))
         try:
-            scores += _of_corpus(examiner, name, known, notes)
+            scores += _of_corpus(examiner, name, apart, tokenize, notes)
         except ImportError as error:
             notes.append(str(error))
-        scores += _correlations(examiner, test, name, said, rows, notes)
+        scores += _correlations(examiner, test, name, said, rows, tokenize, notes)
     return scores, list(dict.fromkeys(notes))
 
 
@@ -98,12 +97,20 @@ def _decoded(examiner: Examiner, name: str, tokens: Tensor) -> list[str]:
     return [str(text) for text in examiner.codec.decode(name, tokens)]
 
 
-def _of_corpus(examiner: Examiner, name: str, said: Said, notes: list[str]) -> list[TextScore]:
+def _known(examiner: Examiner, name: str) -> list[str]:
+    """Training texts, at most ``MOST_ROWS`` of them."""
+    rows = _at_most(examiner, rows_present(examiner.train.present[name]).cpu().nonzero()[:, 0])
+    return _decoded(examiner, name, examiner.train.x[name].cpu()[rows])
+
+
+def _of_corpus(
+    examiner: Examiner, name: str, said: Said, tokenize: Tokenize, notes: list[str]
+) -> list[TextScore]:
     """BLEU and chrF; raises ImportError without sacrebleu."""
     truth = said["truth"]
     who = [one for one in said if one != "truth"]
     found = []
-    for metric, (whole, count, score, lack) in _CORPUS.items():
+    for metric, (whole, count, score, lack) in _corpus(tokenize).items():
         if whole(truth, truth).item() < 100 - 1e-6:
             notes.append(f"{name} was not judged by {lack}.")
             continue
@@ -121,12 +128,33 @@ def _of_corpus(examiner: Examiner, name: str, said: Said, notes: list[str]) -> l
             one: (whole(said[one], truth).item(), replicates[:, i]) for i, one in enumerate(who)
         }
         by_name["truth"] = (100.0, torch.full((1,), 100.0, dtype=torch.float64))
-        found.append(_score(name, metric, None, len(truth), by_name))
+        cut = tokenize if metric == "bleu" else None
+        found.append(_score(name, metric, None, len(truth), by_name, cut))
     return found
 
 
+def _corpus(tokenize: Tokenize) -> dict[str, tuple[Callable, Callable, Callable, str]]:
+    """Metric -> its score, what it sums, the score of sums, and why there may be none."""
+    pieces = {"13a": "words", "char": "characters"}[tokenize]
+    return {
+        "bleu": (
+            partial(bleu, tokenize=tokenize),
+            partial(bleu_counts, tokenize=tokenize),
+            bleu_of_counts,
+            f"BLEU, as no true text has four {pieces}",
+        ),
+        "chrf": (chrf, chrf_counts, chrf_of_counts, "chrF, as all true texts are empty"),
+    }
+
+
 def _correlations(
-    examiner: Examiner, test: Tensors, name: str, said: Said, rows: Tensor, notes: list[str]
+    examiner: Examiner,
+    test: Tensors,
+    name: str,
+    said: Said,
+    rows: Tensor,
+    tokenize: Tokenize,
+    notes: list[str],
 ) -> list[TextScore]:
     """The correlation with every other modality of a fitting kind."""
     codec, train = examiner.codec, examiner.train
@@ -146,7 +174,7 @@ def _correlations(
                 f"{int(here.sum())}."
             )
             continue
-        fitted = _fit(examiner, name, other, pairs)
+        fitted = _fit(examiner, name, other, pairs, tokenize)
         if fitted is None:
             notes.append(
                 f"{name} was not correlated with {other}, as one of them is the same in all "
@@ -180,14 +208,20 @@ def _pairs(examiner: Examiner, name: str, other: str) -> Tensor:
     """Training rows that have both, at most ``MOST_ROWS`` of them."""
     present = examiner.train.present
     both = rows_present(present[name]).cpu() & rows_present(present[other]).cpu()
-    rows = both.nonzero()[:, 0]
+    return _at_most(examiner, both.nonzero()[:, 0])
+
+
+def _at_most(examiner: Examiner, rows: Tensor) -> Tensor:
+    """All rows, or ``MOST_ROWS`` of them at random."""
     if len(rows) <= MOST_ROWS:
         return rows
     generator = torch.Generator().manual_seed(derive_seed(examiner.seed, 6))
     return rows[torch.randperm(len(rows), generator=generator)[:MOST_ROWS].sort().values]
 
 
-def _fit(examiner: Examiner, name: str, other: str, pairs: Tensor) -> _Fitted | None:
+def _fit(
+    examiner: Examiner, name: str, other: str, pairs: Tensor, tokenize: Tokenize
+) -> _Fitted | None:
     """Features and axes from training rows; None where either side is always the same."""
     tokens = examiner.train.x[name].cpu()[pairs]
     texts = _decoded(examiner, name, tokens)
@@ -198,7 +232,7 @@ def _fit(examiner: Examiner, name: str, other: str, pairs: Tensor) -> _Fitted | 
     if len(set(texts)) < 2 or not bool(varies):
         return None
     principal = torch.linalg.eigh(centred.T @ centred / len(given))[1][:, -n_components:]
-    features = _text_features(texts, n_components)
+    features = _text_features(texts, n_components, tokenize)
     said = features(texts)
     if not bool((said - said.mean(0)).square().sum() > _SAME * said.square().sum()):
         return None
@@ -206,16 +240,17 @@ def _fit(examiner: Examiner, name: str, other: str, pairs: Tensor) -> _Fitted | 
     return _Fitted(principal, features, axes)
 
 
-def _text_features(texts: Sequence[str], n_components: int) -> Callable[[Sequence[str]], Tensor]:
+def _text_features(
+    texts: Sequence[str], n_components: int, tokenize: Tokenize
+) -> Callable[[Sequence[str]], Tensor]:
     """Latent semantic analysis of training texts: texts -> features ``(N, C)``.
 
-    Texts of a script that puts no spaces are cut into runs of one to three characters.
+    Texts without spaces are cut into runs of one to three characters.
     """
     from sklearn.decomposition import TruncatedSVD
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    spaced = sum(len(text.split()) for text in texts) >= 1.5 * len(texts)
-    if spaced:
+    if tokenize == "13a":
         words = TfidfVectorizer(token_pattern=r"\w+")
     else:
         words = TfidfVectorizer(analyzer="char", ngram_range=(1, 3))
@@ -281,6 +316,7 @@ def _score(
     other: str | None,
     n_rows: int,
     by_name: Mapping[str, tuple[float, Tensor]],
+    tokenize: Tokenize | None = None,
 ) -> TextScore:
     """Estimates, the better simple method and who wins; who -> value and replicates ``(R,)``."""
     estimates = {
@@ -291,4 +327,13 @@ def _score(
     (value, mine), (rival, its) = by_name["model"], by_name[best]
     difference = Estimate(value - rival, *percentile_interval(mine - its))
     verdict = judge(difference, n_rows)
-    return TextScore(name, metric, other, n_rows, best_baseline=best, verdict=verdict, **estimates)
+    return TextScore(
+        name,
+        metric,
+        other,
+        n_rows,
+        best_baseline=best,
+        verdict=verdict,
+        tokenize=tokenize,
+        **estimates,
+    )

@@ -108,6 +108,8 @@ class TextScore:
         best_baseline: ``"mean"`` or ``"knn"``: the one that scores higher.
         verdict: Whether the model beats it, by the paired bootstrap of the difference;
             ``"equal"`` also where there are too few rows to tell.
+        tokenize: Sacrebleu's tokenizer by which BLEU was taken: ``"13a"``, words, or ``"char"``,
+            characters, where texts put no spaces; None for the others.
     """
 
     modality: str
@@ -120,11 +122,13 @@ class TextScore:
     truth: Estimate
     best_baseline: str
     verdict: Judgement
+    tokenize: str | None = None
 
     @property
     def label(self) -> str:
         """The score's name, and the modality with which texts are correlated."""
-        named = {"bleu": "BLEU", "chrf": "chrF"}
+        by = " of characters" if self.tokenize == "char" else ""
+        named = {"bleu": f"BLEU{by}", "chrf": "chrF"}
         return named.get(self.metric, f"correlation with {self.other}")
 
 
@@ -238,10 +242,19 @@ _TEXT_WORDS = {
 }
 
 
+_BY_CHARACTERS = (
+    "BLEU of characters (sacrebleu's tokenizer char) takes these for words, as such texts put no "
+    "spaces between words; do not compare it with BLEU of words."
+)
+
+
 def text_words(texts: Sequence[TextScore]) -> list[str]:
     """How to read the scores of texts, for one who knows none of them; a sentence each."""
     there = {one.metric for one in texts}
-    return ["Higher is better.", *(said for name, said in _TEXT_WORDS.items() if name in there)]
+    said = [words for name, words in _TEXT_WORDS.items() if name in there]
+    if any(one.tokenize == "char" for one in texts):
+        said.append(_BY_CHARACTERS)
+    return ["Higher is better.", *said]
 
 
 def _text_lines(texts: Sequence[TextScore]) -> list[str]:

@@ -1,8 +1,9 @@
 r"""Scores of sentences against references: BLEU and chrF, by sacrebleu, which the field quotes.
 
 BLEU is the geometric mean of the shares of n-grams of words (n = 1 to 4) that are in a reference,
-times a penalty for being short; chrF the F-score (beta = 2) of n-grams of characters (n = 1 to 6),
-which is kinder to languages with endings. Both in [0, 100], over the whole corpus: the mean of
+times a penalty for being short, and of characters in languages that put no spaces between words;
+chrF the F-score (beta = 2) of n-grams of characters (n = 1 to 6), which is kinder to languages
+with endings. Both in [0, 100], over the whole corpus: the mean of
 sentences' scores is another number. Both count what is said, not whether it is true: a caption
 that always says what most captions say scores well.
 
@@ -21,19 +22,39 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from polymodal.data.tokenization.choose import unspaced_share
 from polymodal.metrics.registry import metric
 
 Sentences = Sequence[str]
 References = Sequence[str] | Sequence[Sequence[str]]
 """One sentence a row, or several a row."""
 
+Tokenize = Literal["13a", "char"]
+"""Sacrebleu's tokenizers: words and signs, or single characters."""
+
 _CHARACTERS = 6
 _BETA_SQUARED = 4
+
+
+def tokenizer_of(sentences: Sentences) -> Tokenize:
+    """How to cut a language, by some sentences of it: ``"char"`` if it puts no spaces.
+
+    That is one whose letters are of such a script, or whose sentences have hardly two words.
+
+    Example:
+        >>> tokenizer_of(["a red box", "the box"]), tokenizer_of(["赤い箱", "青い、大きな箱。"])
+        ('13a', 'char')
+    """
+    n_words = sum(len(text.split()) for text in sentences)
+    # The script is asked too, as a codec of words sets spaces around signs.
+    if n_words < 1.5 * len(sentences) or unspaced_share(" ".join(sentences)) > 0.3:
+        return "char"
+    return "13a"
 
 
 @metric(better="higher", bounds=(0.0, 100.0), baseline="that of the most frequent sentence")
@@ -43,7 +64,8 @@ def bleu(said: Sentences, references: References, *, tokenize: str = "13a") -> T
     Arguments:
         said: A sentence a row.
         references: A sentence a row, or several.
-        tokenize: Sacrebleu's tokenizer; ``"char"`` for languages that put no spaces.
+        tokenize: Sacrebleu's tokenizer; ``"char"`` for languages that put no spaces, as
+            ``tokenizer_of`` tells them.
 
     Raises:
         ImportError: If sacrebleu is not installed.
@@ -72,7 +94,7 @@ def chrf(said: Sentences, references: References, *, word_order: int = 0) -> Ten
     return _scalar(metrics.CHRF(word_order=word_order).corpus_score(list(said), rows).score)
 
 
-def bleu_counts(said: Sentences, references: Sentences) -> Tensor:
+def bleu_counts(said: Sentences, references: Sentences, *, tokenize: str = "13a") -> Tensor:
     """What corpus BLEU sums over sentences, float64 ``(N, 10)``.
 
     Words said, words of the reference, then n-grams in common and n-grams said for n = 1 to 4.
@@ -80,13 +102,14 @@ def bleu_counts(said: Sentences, references: Sentences) -> Tensor:
     Arguments:
         said: A sentence a row.
         references: One sentence a row.
+        tokenize: Sacrebleu's tokenizer.
 
     Raises:
         ImportError: If sacrebleu is not installed.
         ValueError: If there are no rows, or their numbers differ.
     """
     # The effective order changes scores of sentences, which are not used, and spares a warning.
-    scorer = _sacrebleu().BLEU(effective_order=True)
+    scorer = _sacrebleu().BLEU(effective_order=True, tokenize=tokenize)
     _transposed(said, references)
     rows = [scorer.sentence_score(a, [b]) for a, b in zip(said, references, strict=True)]
     return torch.tensor(
