@@ -13,9 +13,7 @@ in length, but none that is said again: nobody can tell that two of them are one
 References:
     Yuge Shi, N. Siddharth, Brooks Paige, Philip Torr. Variational Mixture-of-Experts Autoencoders
     for Multi-Modal Deep Generative Models. NeurIPS 2019. https://arxiv.org/abs/1911.03393,
-    section 4.4. Scott Deerwester, Susan Dumais, George Furnas, Thomas Landauer, Richard Harshman.
-    Indexing by latent semantic analysis. JASIS 41, 1990. BLEU, chrF and canonical correlation:
-    ``polymodal.metrics``.
+    section 4.4. BLEU, chrF and canonical correlation: ``polymodal.metrics``.
 """
 
 from __future__ import annotations
@@ -23,7 +21,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
@@ -33,6 +30,7 @@ from polymodal.data.tensors import Tensors
 from polymodal.evaluate.baselines import MOST_ROWS
 from polymodal.evaluate.bootstrap import bootstrap, percentile_interval
 from polymodal.evaluate.examiner import Examiner
+from polymodal.evaluate.latent_semantic import text_features
 from polymodal.evaluate.result import Estimate, TextScore
 from polymodal.evaluate.scores import FEWEST_ROWS, judge
 from polymodal.evaluate.unknown_words import told_apart, unknown_note
@@ -232,36 +230,12 @@ def _fit(
     if len(set(texts)) < 2 or not bool(varies):
         return None
     principal = torch.linalg.eigh(centred.T @ centred / len(given))[1][:, -n_components:]
-    features = _text_features(texts, n_components, tokenize)
+    features = text_features(texts, n_components, tokenize)
     said = features(texts)
     if not bool((said - said.mean(0)).square().sum() > _SAME * said.square().sum()):
         return None
     axes = fit_canonical_axes(given @ principal, said, AXES, _RIDGE)
     return _Fitted(principal, features, axes)
-
-
-def _text_features(
-    texts: Sequence[str], n_components: int, tokenize: Tokenize
-) -> Callable[[Sequence[str]], Tensor]:
-    """Latent semantic analysis of training texts: texts -> features ``(N, C)``.
-
-    Texts without spaces are cut into runs of one to three characters.
-    """
-    from sklearn.decomposition import TruncatedSVD
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    if tokenize == "13a":
-        words = TfidfVectorizer(token_pattern=r"\w+")
-    else:
-        words = TfidfVectorizer(analyzer="char", ngram_range=(1, 3))
-    try:
-        counts: Any = words.fit_transform(texts)
-    except ValueError:  # no text has any word
-        return lambda some: torch.zeros(len(some), 1, dtype=torch.float64)
-    axes = TruncatedSVD(min(n_components, counts.shape[1]), random_state=0)
-    with np.errstate(invalid="ignore", divide="ignore"):  # equal texts have no shares of variance
-        axes.fit(counts)
-    return lambda some: torch.as_tensor(axes.transform(words.transform(some)), dtype=torch.float64)
 
 
 def _correlation(
