@@ -228,6 +228,31 @@ def test_the_modality_that_holds_the_label_takes_no_part() -> None:
     assert any("without said, which holds the label" in note for note in found.notes)
 
 
+def test_test_rows_that_are_not_judged_are_counted(tmp_path: Path) -> None:
+    from polymodal.report import write_comparison
+
+    train, test = frame(), frame(40)
+    test.loc[:4, "digit"] = None
+    test.loc[5:9, "digit"] = "unheard of"
+    found = pm.compare(
+        pm.read(train, schema()),
+        ["pcca"],
+        1,
+        test=pm.read(test, schema()),
+        label="digit",
+        **SHARED,
+    )
+    notes = (
+        "5 of 40 test rows have no label and were not judged.",
+        "5 of 40 test rows were not judged, as no judge knows their class: unheard of (5 rows).",
+    )
+    assert all(note in found.notes for note in notes)
+    assert all(note in " ".join(found.text().split()) for note in notes)
+    assert all(note in found.to_dict()["notes"] for note in notes)
+    page = write_comparison(tmp_path / "c.html", found).read_text("utf-8")
+    assert all(note in page for note in notes)
+
+
 @pytest.mark.parametrize(
     ("label", "said"),
     [("digt", "the label 'digt' must be a column"), ("a", "108 different values in 108")],

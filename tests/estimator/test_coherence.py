@@ -12,7 +12,7 @@ import torch
 import polymodal as pm
 from polymodal.cli import main
 from polymodal.data.schema import ColumnSpec, ModalitySpec, Schema
-from polymodal.estimator.judging import classes_of, codes_of, labels_of
+from polymodal.estimator.judging import classes_of, codes_of, labels_of, rows_left_out
 from polymodal.evaluate import InceptionFeatures, JudgeSettings
 
 QUICK = JudgeSettings(hidden=32, epochs=60, learning_rate=1e-2, dropout=0.0)
@@ -73,9 +73,45 @@ def test_rows_without_label_and_unknown_classes_are_not_judged(fitted) -> None:
     model, _ = fitted
     test = frame()[160:].reset_index(drop=True)
     test.loc[0:9, "digit"] = None
-    test.loc[10:19, "digit"] = "unheard of"
+    test.loc[10:18, "digit"] = "unheard of"
+    test.loc[19, "digit"] = "w"
     said = pm.coherence(model, test, "digit", frame()[:160], settings=QUICK)
     assert {pair.n for pair in said.conditional.pairs} == {60}
+    notes = [
+        "10 of 80 test rows have no label and were not judged.",
+        "10 of 80 test rows were not judged, as no judge knows their class: unheard of (9 rows), "
+        "w (1 row).",
+    ]
+    assert said.notes[:2] == said.to_dict()["notes"][:2] == notes
+    assert all(note in str(said) for note in notes)
+    whole = pm.coherence(model, frame()[160:], "digit", frame()[:160], settings=QUICK)
+    assert not any("not judged" in note for note in whole.notes)
+
+
+def test_the_verb_says_which_rows_were_left_out(fitted, capsys) -> None:
+    _, folder = fitted
+    frame()[:160].query("digit != 'z'").to_parquet(folder / "two.parquet")
+    command = ["coherence", str(folder / "model.pm"), str(folder / "test.csv"), "--label", "digit"]
+    command += ["--train", str(folder / "two.parquet"), "--probe"]
+    note = "27 of 80 test rows were not judged, as no judge knows their class: z (27 rows)."
+    assert main([*command, "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert note in said["notes"]
+    assert said["probe"]["notes"] == [note.replace("no judge knows", "no probe knows")]
+    assert main(command) == 0
+    assert note in capsys.readouterr().out
+
+
+def test_of_many_unknown_classes_the_largest_are_named() -> None:
+    labels = np.array([f"c{i:02}" for i in range(15) for _ in range(1 + i % 2)], dtype=object)
+    (note,) = rows_left_out(labels, ("x", "y"))
+    named = [f"c{i:02} (2 rows)" for i in range(1, 15, 2)]
+    named += [f"c{i:02} (1 row)" for i in (0, 2, 4)]
+    assert note == (
+        "22 of 22 test rows were not judged, as no judge knows their class: "
+        f"{', '.join(named)} and 5 others."
+    )
+    assert rows_left_out(np.array(["x", "y"], dtype=object), ("x", "y")) == []
 
 
 def test_the_verb_says_the_same(fitted, capsys) -> None:

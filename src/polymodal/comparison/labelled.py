@@ -13,7 +13,13 @@ import torch
 from polymodal.comparison.folder import Finished
 from polymodal.comparison.plan import Split
 from polymodal.comparison.result import REAL, Comparison
-from polymodal.estimator.judging import check_any, classes_of, codes_of, labels_of
+from polymodal.estimator.judging import (
+    check_any,
+    classes_of,
+    codes_of,
+    labels_of,
+    rows_left_out,
+)
 from polymodal.evaluate.coherence import warn_of_collapse
 from polymodal.evaluate.coherence_measure import SHARES, CoherenceMeasure
 from polymodal.evaluate.judges import train_judges
@@ -35,6 +41,7 @@ class Labelled:
         classes: The classes of the training rows.
         learned: Those of the training rows as places among them, int64 ``(N,)``; -1 for none.
         judged: Those of the test rows.
+        left_out: How many test rows have none and why, a sentence each.
     """
 
     split: Split
@@ -43,6 +50,7 @@ class Labelled:
     classes: tuple[str, ...]
     learned: torch.Tensor
     judged: torch.Tensor
+    left_out: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, split: Split, label: str) -> Labelled:
@@ -65,7 +73,8 @@ class Labelled:
                 f"label {label!r}, got {len(names)}; name the modalities in a schema, without it."
             )
         learned = torch.from_numpy(codes_of(learned, classes))
-        return cls(split, label, home, classes, learned, torch.from_numpy(codes))
+        left_out = tuple(rows_left_out(judged, classes))
+        return cls(split, label, home, classes, learned, torch.from_numpy(codes), left_out)
 
     @property
     def fingerprint(self) -> str:
@@ -156,14 +165,14 @@ class Labelled:
         yield from ((name, each.nan_to_num()) for name, each in shares.items())
 
     def notes(self, measure: CoherenceMeasure) -> list[str]:
-        """What the reader should know of the judges, a sentence each."""
+        """What the reader should know of the judges and their rows, a sentence each."""
         weights = torch.ones(1, len(self.judged), dtype=torch.float64)
         caps = ", ".join(
             f"{name} {sums.mean(weights).item():.2f}"
             for name, sums in measure.caps(self.split.test).items()
             if sums.counts.any()
         )
-        said = [f"Judges tell {self.label} of real test rows so often: {caps}."]
+        said = [f"Judges tell {self.label} of real test rows so often: {caps}.", *self.left_out]
         if self.home is not None:
             said.append(
                 f"Coherence is without {self.home}, which holds the label {self.label}: who is "

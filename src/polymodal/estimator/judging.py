@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from polymodal.estimator.front import DataLike
 
 MOST_CLASSES = 1000
+_NAMED = 10
+"""So many classes that no judge knows are named."""
 _FEW_CLASSES = 10
 """So many are taken for classes even in so few rows that most of them stand there once."""
 
@@ -120,6 +123,7 @@ def coherence(
         seed=model._seed(seed),
         on_rows=on_rows,
     )
+    result = replace(result, notes=[*rows_left_out(said, classes), *result.notes])
     if beside is None and not fidelity:
         return result
     make = partial(
@@ -209,6 +213,35 @@ def codes_of(labels: np.ndarray, classes: Sequence[str]) -> np.ndarray:
     place = {name: i for i, name in enumerate(classes)}
     codes = [-1 if one is None else place.get(_text(one), -1) for one in labels]
     return np.array(codes, dtype=np.int64)
+
+
+def rows_left_out(labels: np.ndarray, classes: Sequence[str], judging: str = "judge") -> list[str]:
+    """How many test rows cannot be judged and of which classes they are; a sentence each.
+
+    Arguments:
+        labels: Those of the test rows, ``(N,)``, None where missing.
+        classes: The classes that are known.
+        judging: What knows them.
+    """
+    missing = sum(one is None for one in labels)
+    unknown = Counter(_text(one) for one in labels if one is not None)
+    for name in classes:
+        unknown.pop(name, None)
+    notes = []
+    if missing:
+        verbs = "has no label and was" if missing == 1 else "have no label and were"
+        notes.append(f"{missing:,} of {len(labels):,} test rows {verbs} not judged.")
+    if unknown:
+        ranked = sorted(unknown.items(), key=lambda one: (-one[1], one[0]))
+        named = ", ".join(f"{name} ({n:,} row{'s' * (n > 1)})" for name, n in ranked[:_NAMED])
+        rest = len(ranked) - _NAMED
+        others = f" and {rest} other{'s' * (rest > 1)}" if rest > 0 else ""
+        total = unknown.total()
+        notes.append(
+            f"{total:,} of {len(labels):,} test rows {'was' if total == 1 else 'were'} not "
+            f"judged, as no {judging} knows their class: {named}{others}."
+        )
+    return notes
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 (whatever a column holds)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from polymodal.estimator.front import MultimodalModel
-from polymodal.estimator.judging import check_any, classes_of, codes_of, labels_of
+from polymodal.estimator.judging import (
+    check_any,
+    classes_of,
+    codes_of,
+    labels_of,
+    rows_left_out,
+)
 from polymodal.evaluate.held_out import row_hashes, rows_of_fit
 from polymodal.evaluate.probe import Probe, linear_probe
 from polymodal.tasks.factorised import USUAL_PRIVATE, USUAL_ROWS, Factorised, factorised
@@ -61,7 +68,7 @@ def probe(
     names = [name for name in model.codec_.names if with_label or name != home]
     sources = [model._encode(one).select(names) for one in (known, asked)]
     rows_of_fit(sources[1], row_hashes(sources[0]), np.empty(0, dtype=np.int64))
-    return linear_probe(
+    found = linear_probe(
         model.model_,
         sources[0],
         codes_of(learned, classes),
@@ -70,6 +77,7 @@ def probe(
         rows=rows,
         seed=model._seed(seed),
     )
+    return replace(found, notes=[*rows_left_out(judged, classes, "probe"), *found.notes])
 
 
 def factorise(
