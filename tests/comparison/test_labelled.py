@@ -18,7 +18,7 @@ from polymodal.comparison.plan import Plan, split_rows
 from polymodal.comparison.result import Comparison, Row
 from polymodal.comparison.text import bars
 from polymodal.data.schema import ColumnSpec, ModalitySpec, Schema
-from polymodal.estimator.judging import codes_of, labels_of
+from polymodal.estimator.labels import codes_of, labels_of
 from polymodal.evaluate.judge import Judge
 from polymodal.evaluate.judged import evaluate_coherence
 from polymodal.evaluate.sheet import Measured, Sheet

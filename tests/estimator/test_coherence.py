@@ -12,7 +12,7 @@ import torch
 import polymodal as pm
 from polymodal.cli import main
 from polymodal.data.schema import ColumnSpec, ModalitySpec, Schema
-from polymodal.estimator.judging import classes_of, codes_of, labels_of, rows_left_out
+from polymodal.estimator.labels import classes_of, codes_of, labels_of, rows_left_out
 from polymodal.evaluate import InceptionFeatures, JudgeSettings
 
 QUICK = JudgeSettings(hidden=32, epochs=60, learning_rate=1e-2, dropout=0.0)

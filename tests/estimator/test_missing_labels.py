@@ -14,7 +14,7 @@ from polymodal.comparison.labelled import Labelled
 from polymodal.comparison.plan import Plan, split_rows
 from polymodal.data import MultimodalData, from_arrays
 from polymodal.data.schema import ColumnSpec, ModalitySpec, Schema
-from polymodal.estimator.judging import classes_of, codes_of, labels_of
+from polymodal.estimator.labels import classes_of, codes_of, labels_of
 from polymodal.evaluate import JudgeSettings
 
 N = 180

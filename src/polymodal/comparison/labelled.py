@@ -13,7 +13,7 @@ import torch
 from polymodal.comparison.folder import Finished
 from polymodal.comparison.plan import Split
 from polymodal.comparison.result import REAL, Comparison
-from polymodal.estimator.judging import (
+from polymodal.estimator.labels import (
     check_any,
     classes_of,
     codes_of,

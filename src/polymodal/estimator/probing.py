@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from polymodal.estimator.front import MultimodalModel
-from polymodal.estimator.judging import (
+from polymodal.estimator.labels import (
     check_any,
     classes_of,
     codes_of,
