@@ -228,6 +228,24 @@ def test_the_modality_that_holds_the_label_takes_no_part() -> None:
     assert any("without said, which holds the label" in note for note in found.notes)
 
 
+def test_intervals_of_rows_that_are_all_right_are_exact() -> None:
+    """Judges that make no mistake on 8 rows may make some on others."""
+    test = frame(24)[:8].copy()
+    test.loc[:1, ["c", "d"]] = None
+    with_holes = pm.read(test, schema())
+    found = pm.compare(
+        pm.read(frame(), schema()), ["pcca"], 2, test=with_holes, label="digit", **SHARED
+    )
+    values = next(one for one in found.groups if one.name == "coherence").values["pcca"]
+    low = {n: 0.025 ** (1 / n) for n in (6, 8)}
+    assert (values["cap"].value, values["cap"].high) == (1, 1)
+    assert values["cap"].low == pytest.approx((low[6] + low[8]) / 2)
+    assert values["1 input"].value == 1
+    assert values["1 input"].low == pytest.approx((low[6] + low[8]) / 2)
+    doubt = "Only 8 test rows were judged: so few tell little, whatever the intervals."
+    assert found.notes.count(doubt) == 1
+
+
 def test_test_rows_that_are_not_judged_are_counted(tmp_path: Path) -> None:
     from polymodal.report import write_comparison
 

@@ -273,6 +273,47 @@ def test_intervals_are_those_of_the_rows() -> None:
     assert result.single_source.high == pytest.approx(0.75 + half, abs=0.008)
 
 
+@pytest.mark.parametrize("n", [1, 2, 9, 40])
+def test_rows_that_are_all_right_or_all_wrong_have_the_exact_interval(n: int) -> None:
+    """Clopper and Pearson's for n rows, whatever number of pairs they are averaged over."""
+    test, codes = rows(n)
+    small = 0.025 ** (1 / n)
+    for labels, value, low, high in ((codes, 1, small, 1), (codes + 1, 0, 0, 1 - small)):
+        said = evaluate_coherence(ClassModel(), test, labels % CLASSES, JUDGES, resamples=20)
+        conditional, joint = said.conditional, said.joint
+        shares = [pair.accuracy for pair in conditional.pairs]
+        shares += [*conditional.by_inputs.values(), *conditional.reconstruction.values()]
+        shares += [*conditional.synergy.values(), *conditional.caps.values()]
+        for one in (*shares, conditional.single_source, conditional.synergy_mean):
+            assert one.value == value
+            assert (one.low, one.high) == pytest.approx((low, high))
+        assert (joint.agreement.low, joint.agreement.high) == pytest.approx((small, 1))
+        doubts = [note for note in said.notes if "tell little" in note]
+        assert len(doubts) == (n < 10)
+        assert all(note.startswith(f"Only {n} test row") for note in doubts)
+
+
+def test_shares_of_fewer_rows_have_wider_bounds_and_so_has_their_mean() -> None:
+    model, (test, codes) = ClassModel(("a", "b")), rows(40, ("a", "b"))
+    present = {**test.present, "b": torch.arange(40) < 4}
+    said = evaluate_coherence(model, Tensors(test.x, present), codes, JUDGES, resamples=20)
+    low = {pair.n: pair.accuracy.low for pair in said.conditional.pairs if len(pair.given) == 1}
+    assert low == pytest.approx({40: 0.025 ** (1 / 40), 4: 0.025 ** (1 / 4)})
+    assert said.conditional.single_source.low == pytest.approx((low[40] + low[4]) / 2)
+    assert said.notes == [
+        "4 of 6 pairs of what was given and decoded stand on fewer than 10 rows (n in the table): "
+        "so few tell little."
+    ]
+
+
+def test_hardly_any_new_rows_are_doubted_too() -> None:
+    test, codes = rows()
+    said = evaluate_coherence(ClassModel(), test, codes, JUDGES, samples=3, resamples=5)
+    assert said.notes == [
+        "Only 3 new rows were judged: so few tell little, whatever the intervals."
+    ]
+
+
 def test_many_modalities_are_not_asked_in_all_subsets() -> None:
     names = tuple("abcdefghij")
     assert len(subsets_of(names[:8])) == 255

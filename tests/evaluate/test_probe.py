@@ -99,6 +99,21 @@ def test_modalities_that_no_test_row_has_together_are_said() -> None:
     assert probe.notes == ["Given a + b too few rows have a label to probe."]
 
 
+def test_a_probe_that_is_right_in_a_few_rows_may_be_wrong_in_others() -> None:
+    model, train, z = linear(400, 8)
+    _, test, asked = linear(5, 9)
+    test = Tensors({n: x + 20 * (asked[:, :1] > 0) for n, x in test.x.items()}, test.present)
+    known = Tensors({n: x + 20 * (z[:, :1] > 0) for n, x in train.x.items()}, train.present)
+    labels = [(one[:, 0] > 0).long() for one in (z, asked)]
+    probe = linear_probe(model, known, labels[0], test, labels[1], resamples=50)
+    for row in probe.rows:
+        assert row.accuracy.value == 1
+        assert row.accuracy.low == pytest.approx(0.025 ** (1 / 5))
+    assert probe.notes == [
+        "Only 5 test rows were judged: so few tell little, whatever the intervals."
+    ]
+
+
 def test_a_grid_of_content_and_style_is_judged_by_hand() -> None:
     classes = torch.tensor([[0, 1, 2, 0], [0, 1, 2, 1]])  # private parts down, shared along
     grid = classes.double().unsqueeze(-1)

@@ -26,6 +26,7 @@ from polymodal.comparison.progress import Board, duration
 from polymodal.comparison.result import Comparison
 from polymodal.comparison.table import assemble
 from polymodal.data.dataset import MultimodalData
+from polymodal.evaluate.coherence_measure import CoherenceMeasure
 from polymodal.evaluate.examination import Examination, Measure
 from polymodal.evaluate.sheet import Sheet
 from polymodal.files import FileError
@@ -115,9 +116,10 @@ def compare(
             {name: dict(plan.settings.get(name, {})) for name in names},
         )
         coherence, notes = _coherence(labelled, place, progress)
+        every = measures if coherence is None else (*measures, coherence)
         exam = Examination(
             split.rows.codec, split.test, split.rows.train, plan.draws, plan.level,
-            plan.resamples, plan.split_seed, measures=(*measures, *coherence),
+            plan.resamples, plan.split_seed, measures=tuple(every),
         )  # fmt: skip
         if not exam.questions:
             raise ValueError(
@@ -130,7 +132,8 @@ def compare(
         allowed = plan.epochs or usual
         found = assemble(names, chosen, done, failures, simple, exam, split, allowed, usual)
         found = dataclasses.replace(found, notes=(*found.notes, *notes))
-        found = found if labelled is None else labelled.named(found, done)
+        if labelled is not None and coherence is not None:
+            found = labelled.named(labelled.bounded(found, coherence), done)
         write_whole(place.path / TABLE_NAME, json.dumps(found.to_dict(), indent=1))
     return found
 
@@ -148,17 +151,17 @@ def _plan(shared: Mapping[str, Any]) -> Plan:
 
 def _coherence(
     labelled: Labelled | None, folder: Folder, progress: bool
-) -> tuple[list[Measure], list[str]]:
+) -> tuple[CoherenceMeasure | None, list[str]]:
     """The measure of coherence and what is to be noted of it, where there is a label."""
     if labelled is None:
-        return [], []
+        return None, []
 
     def tell(done: int, of: int, name: str) -> None:
         if progress:
             print(f"Judge {done + 1} of {of}: {name}", file=sys.stderr, flush=True)
 
     measure = labelled.measure(folder.path / JUDGES_NAME, tell)
-    return [measure], labelled.notes(measure)
+    return measure, labelled.notes(measure)
 
 
 def _usual_epochs(split: Split, plan: Plan) -> int:

@@ -21,7 +21,8 @@ from polymodal.estimator.labels import (
     rows_left_out,
 )
 from polymodal.evaluate.coherence import warn_of_collapse
-from polymodal.evaluate.coherence_measure import SHARES, CoherenceMeasure
+from polymodal.evaluate.coherence_measure import GROUP, SHARES, CoherenceMeasure
+from polymodal.evaluate.exact import NO_WIDTH, exact_bounds, note_few
 from polymodal.evaluate.judges import train_judges
 from polymodal.evaluate.result import Estimate
 from polymodal.evaluate.sheet import Sheet
@@ -135,6 +136,31 @@ class Labelled:
         ]
         return dataclasses.replace(found, rows=tuple(rows), shares=tuple(shares))
 
+    def bounded(self, found: Comparison, measure: CoherenceMeasure) -> Comparison:
+        """The comparison with exact intervals where every row was right, or none was."""
+        judged = measure.judged(self.split.test)
+
+        def bound(column: str, one: Estimate) -> Estimate:
+            if one.high - one.low > NO_WIDTH or column not in judged or not len(judged[column]):
+                return one
+            n = judged[column]
+            low, high = exact_bounds(torch.full(n.shape, one.value).double(), n).mean(1).tolist()
+            return Estimate(one.value, low, high)
+
+        groups = [
+            group
+            if group.name != GROUP
+            else dataclasses.replace(
+                group,
+                values={
+                    method: {column: bound(column, one) for column, one in columns.items()}
+                    for method, columns in group.values.items()
+                },
+            )
+            for group in found.groups
+        ]
+        return dataclasses.replace(found, groups=tuple(groups))
+
     @property
     def _real(self) -> torch.Tensor:
         """The share of each class of the test rows, ``(C,)``."""
@@ -173,6 +199,7 @@ class Labelled:
             if sums.counts.any()
         )
         said = [f"Judges tell {self.label} of real test rows so often: {caps}.", *self.left_out]
+        said += note_few(int((self.judged >= 0).sum()))
         if self.home is not None:
             said.append(
                 f"Coherence is without {self.home}, which holds the label {self.label}: who is "

@@ -12,6 +12,8 @@ was given is a reconstruction and in neither. Synergy decodes each modality from
 A decoder that ignores z and always shows one class agrees with itself: beside the joint coherence
 stand each modality's class shares, and how often they would agree by chance.
 
+Intervals are of the bootstrap over rows, and exact where all rows are right, or all wrong.
+
 References:
     Yuge Shi, N. Siddharth, Brooks Paige, Philip Torr. Variational Mixture-of-Experts Autoencoders
     for Multi-Modal Deep Generative Models. NeurIPS 2019. https://arxiv.org/abs/1911.03393,
@@ -29,8 +31,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from polymodal.evaluate.bootstrap import bootstrap, percentile_interval
+from polymodal.evaluate.bootstrap import bootstrap
 from polymodal.evaluate.coherence_result import Conditional, Joint, Pair
+from polymodal.evaluate.exact import exact_bounds, share_estimate
 from polymodal.evaluate.result import Estimate
 from polymodal.metrics.classes import (
     chance_agreement,
@@ -145,7 +148,8 @@ def conditional_of_predictions(
     whole, replicates = bootstrap(
         shares, len(codes), resamples=resamples, seed=seed, width=2 * len(asked)
     )
-    every = torch.cat([whole[None], replicates])  # (1 + R, Q)
+    # Whatever is averaged over shares is averaged over their bounds too.
+    every = torch.cat([whole[None], exact_bounds(whole, there.sum(0)), replicates])  # (3 + R, Q)
 
     def estimate(columns: list[int]) -> Estimate:
         return _estimate(every[:, columns].nanmean(1))
@@ -225,12 +229,13 @@ def joint_of_predictions(
     whole, replicates = bootstrap(
         lambda w: (w @ agree / w.sum(1))[:, None], len(agree), resamples=resamples, seed=seed
     )
+    n = torch.tensor([len(agree)])
     codes = torch.as_tensor(labels).cpu().long()
     reference = class_shares(codes, n_classes)
     called = classes or [f"number {code}" for code in range(n_classes)]
     shares = {name: class_shares(one.cpu(), n_classes) for name, one in said.items()}
     return Joint(
-        _estimate(torch.cat([whole, replicates[:, 0]])),
+        _estimate(torch.cat([whole, exact_bounds(whole, n)[:, 0], replicates[:, 0]])),
         chance_agreement(torch.stack(list(shares.values()))).item(),
         {name: one.tolist() for name, one in shares.items()},
         {name: class_entropy(one).item() for name, one in shares.items()},
@@ -284,8 +289,9 @@ def _by_inputs(pairs: Sequence[Pair], every: Tensor, *, own: bool) -> dict[int, 
 
 
 def _estimate(values: Tensor) -> Estimate:
-    """The first is of the rows, the others of resamples."""
-    return Estimate(values[0].item(), *percentile_interval(values[1:]))
+    """The first is of the rows, two are its exact bounds, the others of resamples."""
+    value, low, high = values[:3].tolist()
+    return share_estimate(value, values[3:], (low, high))
 
 
 def _check(said: Mapping[tuple[Subset, str], Tensor], codes: Tensor, known: Tensor) -> None:

@@ -74,6 +74,18 @@ class CoherenceMeasure:
         asked: list[tuple[Subset, str]] = [((), name) for name in said]
         return dict(zip(said, self._right(asked, list(said.values()), rows), strict=True))
 
+    def judged(self, test: Tensors) -> dict[str, Tensor]:
+        """How many rows each share stands on that a mean is of: column -> ``(Q,)``."""
+        rows = self._rows(test)
+        sources = [name for name in self.names if bool(rows[name].any())]
+        asked = [(s, name) for s in subsets_of(sources) for name in self.judges if name not in s]
+        found: dict[str, list[int]] = {"joint": [len(self.codes)]}
+        for given, target in [*asked, *(((), name) for name in self.judges)]:
+            column = _inputs(len(given)) if given else "cap"
+            counted = counted_rows([(given, target)], self.codes >= 0, rows)
+            found.setdefault(column, []).append(int(counted.sum()))
+        return {what: torch.tensor([n for n in each if n]) for what, each in found.items()}
+
     def _conditional(self, model: LatentModel, test: Tensors, seed: int) -> dict[str, OverRows]:
         rows = self._rows(test)
         sources = [name for name in self.names if bool(rows[name].any())]
@@ -87,7 +99,7 @@ class CoherenceMeasure:
             if one.counts.any():
                 by_inputs.setdefault(len(given), {}).setdefault(given, []).append(one)
         return {
-            f"{k} input{'s' * (k != 1)}": MeanOf([MeanOf(each) for each in subsets.values()])
+            _inputs(k): MeanOf([MeanOf(each) for each in subsets.values()])
             for k, subsets in sorted(by_inputs.items())
         }
 
@@ -134,6 +146,10 @@ class CoherenceMeasure:
             RowSums(((one.cpu() == self.codes) & there).double(), there.double())
             for one, there in zip(said, counted.T, strict=True)
         ]
+
+
+def _inputs(k: int) -> str:
+    return f"{k} input{'s' * (k != 1)}"
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,7 @@ show: where every row has the same share, or there are hardly any rows. The prom
 it lies outside the exact interval of Clopper and Pearson for a share p of n*.
 
 References:
-    C. J. Clopper, E. S. Pearson. The use of confidence or fiducial limits illustrated in the case
-    of the binomial. Biometrika 26, 1934. https://doi.org/10.1093/biomet/26.4.404
+    Clopper and Pearson: ``polymodal.evaluate.exact``.
     Edward Korn, Barry Graubard. Confidence intervals for proportions with small expected number of
     positive counts estimated from survey data. Survey Methodology 24, 1998.
 """
@@ -24,7 +23,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from polymodal.evaluate.bootstrap import CONFIDENCE, bootstrap, percentile_interval
+from polymodal.evaluate.bootstrap import bootstrap, percentile_interval
+from polymodal.evaluate.exact import TAIL, exact_interval
 from polymodal.evaluate.result import Estimate, Held
 from polymodal.evaluate.scores import FEWEST_ROWS
 from polymodal.evaluate.sheet import RowSums
@@ -33,7 +33,6 @@ Width = Literal["narrow", "right", "wide", "unsure"]
 
 _NEAR = 0.05
 """A difference that harms nobody, however sure it is."""
-_TAIL = (1 - CONFIDENCE) / 2
 
 
 def judge_width(share: Estimate, level: float, n: int, n_rows: int) -> Width:
@@ -56,9 +55,9 @@ def judge_width(share: Estimate, level: float, n: int, n_rows: int) -> Width:
         'wide'
     """
     worth = _independent(share, level, n, n_rows)
-    low, high = _exact_interval(share.value, worth)
+    low, high = exact_interval(share.value, worth)
     if abs(share.value - level) <= _NEAR:
-        return "right" if _exact_interval(1.0, worth)[0] > level else "unsure"
+        return "right" if exact_interval(1.0, worth)[0] > level else "unsure"
     if low <= level <= high:
         return "unsure"
     return "narrow" if share.value < level else "wide"
@@ -115,15 +114,5 @@ def _independent(share: Estimate, level: float, n: int, n_rows: int) -> float:
     half = share.high - p if p < level else p - share.low
     if n_rows < FEWEST_ROWS or not half > 0:
         return n_rows
-    z, wide = norm.ppf(1 - _TAIL), t.ppf(1 - _TAIL, n_rows - 1)
+    z, wide = norm.ppf(1 - TAIL), t.ppf(1 - TAIL, n_rows - 1)
     return min(float(n), float(p * (1 - p) * (z * z / (wide * half)) ** 2))
-
-
-def _exact_interval(p: float, n: float) -> tuple[float, float]:
-    """Where the true share may lie if a share p of n was seen; n need not be whole."""
-    from scipy.stats import beta
-
-    k = p * n
-    low = float(beta.ppf(_TAIL, k, n - k + 1)) if k > 0 else 0.0
-    high = float(beta.ppf(1 - _TAIL, k + 1, n - k)) if k < n else 1.0
-    return low, high

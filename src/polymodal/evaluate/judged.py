@@ -16,7 +16,9 @@ from polymodal.evaluate.coherence import (
 )
 from polymodal.evaluate.coherence_result import Coherence, Conditional, Joint
 from polymodal.evaluate.decoded import judge_generated, judge_given
+from polymodal.evaluate.exact import note_few
 from polymodal.evaluate.judge import Judge
+from polymodal.evaluate.scores import FEWEST_ROWS
 from polymodal.model import LatentModel
 from polymodal.random import derive_seed
 from polymodal.typing import rows_present
@@ -73,6 +75,7 @@ def evaluate_coherence(
     )
     classes = next(iter(known.values())).classes
     joint = _joint(model, known, codes, classes, samples or len(test), resamples, seed, notes)
+    notes += _few(conditional, joint)
     accuracies = {name: judge.accuracy for name, judge in known.items()}
     return Coherence(conditional, joint, classes, accuracies, notes)
 
@@ -113,6 +116,20 @@ def _conditional(
     return conditional_of_predictions(
         said, names, codes, rows=rows, real=real, resamples=resamples, seed=derive_seed(seed, 2)
     )
+
+
+def _few(conditional: Conditional | None, joint: Joint | None) -> list[str]:
+    """One doubt at most, where numbers stand on hardly any rows."""
+    pairs = [] if conditional is None else [pair.n for pair in conditional.pairs if pair.n]
+    few = sum(n < FEWEST_ROWS for n in pairs)
+    if few and few == len(pairs):
+        return note_few(max(pairs))
+    if few:
+        return [
+            f"{few} of {len(pairs)} pairs of what was given and decoded stand on fewer than "
+            f"{FEWEST_ROWS} rows (n in the table): so few tell little."
+        ]
+    return [] if joint is None else note_few(joint.n, "new")
 
 
 def _joint(

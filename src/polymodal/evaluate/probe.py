@@ -25,8 +25,9 @@ import torch
 from torch import Tensor
 
 from polymodal.data.tensors import Tensors
-from polymodal.evaluate.bootstrap import bootstrap, percentile_interval
+from polymodal.evaluate.bootstrap import bootstrap
 from polymodal.evaluate.coherence import Subset
+from polymodal.evaluate.exact import exact_interval, note_few, share_estimate
 from polymodal.evaluate.result import Estimate, finite
 from polymodal.metrics.classes import class_shares
 from polymodal.model import LatentModel
@@ -164,6 +165,8 @@ def linear_probe(
             right = _fit(z[:, columns], y, asked[:, columns]) == truth
             accuracy = _accuracy(right, resamples, derive_seed(seed, 2))
             found.append(ProbeRow(block, private, given, accuracy, len(y), len(truth)))
+    if found:
+        notes += note_few(max(row.n for row in found))
     return Probe(found, class_shares(known[1], 1).max().item(), notes)
 
 
@@ -209,4 +212,5 @@ def _accuracy(right: Tensor, resamples: int, seed: int) -> Estimate:
     whole, replicates = bootstrap(
         lambda w: (w @ hits / w.sum(1))[:, None], len(hits), resamples=resamples, seed=seed
     )
-    return Estimate(whole.item(), *percentile_interval(replicates[:, 0]))
+    low, high = exact_interval(whole.item(), len(hits))
+    return share_estimate(whole.item(), replicates[:, 0], (float(low), float(high)))
