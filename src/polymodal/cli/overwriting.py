@@ -55,7 +55,7 @@ def check_inputs_stay(verb: str, said: Mapping[str, Any]) -> None:
 def _written(verb: str, out: Path) -> list[Path]:
     """The files whose names follow from that of ``--out``."""
     if verb == "fit":
-        return [out, out.with_name(f"{out.name}.yaml")]
+        return [out, Path(f"{out}.yaml")]
     if verb == "compare":
         return [out / "comparison.txt", out / "comparison.html", out / "settings.json"]
     folder = {"generate": "rows.csv", "traverse": "walk.csv"}.get(verb)
