@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+import wave
 from pathlib import Path
 
 import numpy as np
@@ -140,3 +141,15 @@ def test_whole_numbers_are_written_without_a_point(tmp_path: Path) -> None:
     write_frame(mixed, tmp_path / "o.parquet")
     assert pd.read_parquet(tmp_path / "o.parquet")["c"].tolist()[:2] == ["1", "A"]
     assert KnownCells.of(Path("x.parquet"), schema, {}) is None
+
+
+def test_a_sound_keeps_its_own_rate_and_a_list_of_samples_is_no_name(tmp_path: Path) -> None:
+    schema = Schema({"snd": ModalitySpec("audio", column="snd", rate=8000)})
+    sounds = [{"array": np.zeros(4), "sampling_rate": 4000}, "[0, 3973, -100]"]
+    write_frame(pd.DataFrame({"snd": sounds}), tmp_path / "o.csv", schema=schema)
+    rates, sizes = [], []
+    for file in pd.read_csv(tmp_path / "o.csv")["snd"]:
+        with wave.open(str(tmp_path / file)) as sound:
+            rates.append(sound.getframerate())
+            sizes.append(sound.getnframes())
+    assert (rates, sizes) == ([4000, 8000], [4, 3])

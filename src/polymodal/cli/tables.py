@@ -174,11 +174,10 @@ def _specs(schema: Schema | None) -> dict[str, ModalitySpec]:
 
 def _wav(value: Any, base: Path, rate: int) -> bytes:  # noqa: ANN401
     """A sound as the bytes of its file (a file's own, or a WAV)."""
+    value = parsed(value)
     if isinstance(value, Mapping):
-        kept = value.get("bytes")
-        value = value["path"] if kept is None and value.get("array") is None else (
-            value["array"] if kept is None else kept
-        )  # fmt: skip
+        rate = int(value.get("sampling_rate") or rate)
+        value = next(v for k in ("bytes", "array", "path") if (v := value.get(k)) is not None)
     if isinstance(value, bytes | bytearray):
         return bytes(value)
     if isinstance(value, str | Path):
@@ -196,7 +195,7 @@ def _files(
     name = "".join(c if c.isalnum() or c in "-_" else "_" for c in column)
     folder = path.parent / f"{path.stem}_{name}"
     names, files = [], []
-    for row, value in enumerate(values):
+    for row, value in enumerate(map(parsed, values)):
         if value is None or _is_nan(value):
             names.append(None)
             continue
