@@ -30,6 +30,12 @@ class Codec:
     def columns(self, name: str) -> list[Column]:
         return self._columns[name]
 
+    def text_level(self, name: str) -> str:
+        return "word"
+
+    def length(self, name: str) -> int:
+        return 3
+
     def decode(self, name: str, values: torch.Tensor) -> pd.DataFrame | list[str]:
         assert not values.isnan().any()
         if self.kind(name) == "text":
