@@ -92,11 +92,11 @@ def write_frame(
         sample = next((v for v in frame[column] if v is not None and not _is_nan(v)), None)
         spec = specs.get(str(column))
         if spec is not None and spec.kind == "audio" and spec.rate:
-            sound = partial(_wav, rate=spec.rate)
+            sound, sounds = partial(_wav, rate=spec.rate), _each(frame[column], parsed)
             if parquet:
-                frame[column] = _each(frame[column], partial(sound, base=base))
+                frame[column] = _each(sounds, partial(sound, base=base))
             else:
-                found = _files(frame[column], str(column), path, base, sound)
+                found = _files(sounds, str(column), path, base, sound)
                 frame[column], files = found[0], files + found[1]
         elif spec is not None and spec.kind in ("series", "audio"):
             lists = _each(frame[column], _nested)
@@ -174,7 +174,6 @@ def _specs(schema: Schema | None) -> dict[str, ModalitySpec]:
 
 def _wav(value: Any, base: Path, rate: int) -> bytes:  # noqa: ANN401
     """A sound as the bytes of its file (a file's own, or a WAV)."""
-    value = parsed(value)
     if isinstance(value, Mapping):
         rate = int(value.get("sampling_rate") or rate)
         value = next(v for k in ("bytes", "array", "path") if (v := value.get(k)) is not None)
@@ -195,7 +194,7 @@ def _files(
     name = "".join(c if c.isalnum() or c in "-_" else "_" for c in column)
     folder = path.parent / f"{path.stem}_{name}"
     names, files = [], []
-    for row, value in enumerate(map(parsed, values)):
+    for row, value in enumerate(values):
         if value is None or _is_nan(value):
             names.append(None)
             continue

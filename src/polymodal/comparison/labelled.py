@@ -22,7 +22,7 @@ from polymodal.estimator.labels import (
 )
 from polymodal.evaluate.coherence import warn_of_collapse
 from polymodal.evaluate.coherence_measure import GROUP, SHARES, CoherenceMeasure
-from polymodal.evaluate.exact import NO_WIDTH, exact_bounds, note_few
+from polymodal.evaluate.exact import exact_bounds, note_few, with_width
 from polymodal.evaluate.judges import train_judges
 from polymodal.evaluate.result import Estimate
 from polymodal.evaluate.sheet import Sheet
@@ -141,11 +141,11 @@ class Labelled:
         judged = measure.judged(self.split.test)
 
         def bound(column: str, one: Estimate) -> Estimate:
-            if one.high - one.low > NO_WIDTH or column not in judged or not len(judged[column]):
+            if column not in judged or not len(judged[column]):
                 return one
             n = judged[column]
             low, high = exact_bounds(torch.full(n.shape, one.value).double(), n).mean(1).tolist()
-            return Estimate(one.value, low, high)
+            return with_width(one, (low, high))
 
         groups = [
             group

@@ -117,7 +117,7 @@ def whole_like(cells: np.ndarray, new: np.ndarray, before: Iterable[Any]) -> np.
     cells = cells.copy()
     for row in np.flatnonzero(new):
         if cells[row] is not None:
-            cells[row] = without_point(cells[row])
+            cells[row] = whole_if_all(cells[row])
     return cells
 
 
@@ -129,7 +129,7 @@ def _is_whole(cell: np.ndarray) -> bool:
     return len(known) < cell.size and bool((known == known.round()).all())
 
 
-def without_point(values: np.ndarray) -> np.ndarray:
+def whole_if_all(values: np.ndarray) -> np.ndarray:
     """Values as int64 if all are whole numbers that it holds, else as they are."""
     values = np.asarray(values)
     if values.dtype.kind != "f" or not (np.abs(values) < 2**53).all():

@@ -24,7 +24,7 @@ from polymodal.evaluate.result import Estimate
 from polymodal.evaluate.scores import FEWEST_ROWS
 
 TAIL = (1 - CONFIDENCE) / 2
-NO_WIDTH = 1e-12
+_NO_WIDTH = 1e-12
 """What rounding makes of an interval without width."""
 
 
@@ -57,10 +57,14 @@ def share_estimate(value: float, replicates: Tensor, bounds: tuple[float, float]
         replicates: Of resamples of the rows, ``(R,)``.
         bounds: The exact interval, of rows: numbers of one row go wrong together.
     """
-    low, high = percentile_interval(replicates)
-    if high - low > NO_WIDTH:
-        return Estimate(value, low, high)
-    return Estimate(value, float(bounds[0]), float(bounds[1]))
+    return with_width(Estimate(value, *percentile_interval(replicates)), bounds)
+
+
+def with_width(share: Estimate, bounds: tuple[float, float]) -> Estimate:
+    """A share with its interval, or with the exact one where its own has no width."""
+    if share.high - share.low > _NO_WIDTH:
+        return share
+    return Estimate(share.value, float(bounds[0]), float(bounds[1]))
 
 
 def exact_bounds(shares: Tensor, n: Tensor) -> Tensor:

@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from polymodal.metrics.text import END, words_of
+from polymodal.distributions.decoding import END
+from polymodal.metrics.text import words_of
 from polymodal.typing import Batch, Column, Present, rows_present
 
 WIDE = {"image": 100, "audio": 100, "vector": 1000, "embedding": 1000, "series": 1000, "text": 500}

@@ -12,7 +12,7 @@ from polymodal.data.kinds import CELLWISE
 from polymodal.evaluate.bootstrap import bootstrap, percentile_interval
 from polymodal.evaluate.questions import Target
 from polymodal.evaluate.result import BASELINES, Estimate, Judgement, SkillRow, Task
-from polymodal.metrics.errors import cosine_error, error_rate, r2, rmse, variances
+from polymodal.metrics.errors import cosine_error, error_rate, rmse, unexplained, variances
 from polymodal.metrics.rows import row_mean
 from polymodal.metrics.sets import average_precision_error
 from polymodal.metrics.text import token_f1_error
@@ -192,12 +192,7 @@ def errors_of(judged: Judged, metric: str) -> Callable[[str, Tensor], Tensor]:
     if kind in CELLWISE:
         cells = judged.cells
         if metric == "r2":
-            # A column that is one value has no variance to explain: 0 or 1 would be a convention.
-            return lambda name, w: torch.where(
-                variances(truth, cells, w) > 0,
-                1 - r2(predictions[name], truth, cells, w),
-                torch.nan,
-            ).nanmean(1)
+            return lambda name, w: unexplained(predictions[name], truth, cells, w).nanmean(1)
         return lambda name, w: rmse(predictions[name], truth, cells, w).nanmean(1)
     return lambda name, weights: rmse(predictions[name], truth, None, weights)
 

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from polymodal.data.codec import DataCodec
-from polymodal.metrics.text import END, UNKNOWN, words_of
+from polymodal.distributions.decoding import END, UNKNOWN
+from polymodal.metrics.text import words_of
 
 MANY = 0.05
 """A larger share of unknown words is told."""

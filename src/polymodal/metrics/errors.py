@@ -52,13 +52,30 @@ def r2(
 
     A column without variance has 1 if predicted without error, else 0 (as in scikit-learn).
     """
-    y = target.double()
-    residual = row_mean((prediction.double() - y).square(), present, weights)
+    residual = _residuals(prediction, target, present, weights)
     variance = variances(target, present, weights)
     constant = variance <= 0
     guarded = 1 - residual / torch.where(constant, torch.ones_like(variance), variance)
     flat = torch.where(residual > 0, torch.zeros_like(residual), torch.ones_like(residual))
     return torch.where(constant, torch.where(residual.isnan(), residual, flat), guarded)
+
+
+def unexplained(
+    prediction: Tensor,
+    target: Tensor,
+    present: Tensor | None = None,
+    weights: Tensor | None = None,
+) -> Tensor:
+    """1 - R² of each column; NaN of one without variance, of which there is nothing to explain."""
+    variance = variances(target, present, weights)
+    known = torch.where(variance > 0, variance, torch.nan)
+    return _residuals(prediction, target, present, weights) / known
+
+
+def _residuals(
+    prediction: Tensor, target: Tensor, present: Tensor | None, weights: Tensor | None
+) -> Tensor:
+    return row_mean((prediction.double() - target.double()).square(), present, weights)
 
 
 def variances(

@@ -5,13 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from polymodal.distributions.decoding import END, UNKNOWN
 from polymodal.metrics.registry import metric
 from polymodal.metrics.rows import paired
-
-END = 2
-"""Token that ends a text; tokens up to it are no words: padding, start, end."""
-UNKNOWN = 3
-"""Token that stands for any word that is not known, so that two of them need not be one word."""
 
 
 def words_of(tokens: Tensor) -> Tensor:

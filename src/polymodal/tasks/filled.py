@@ -14,7 +14,7 @@ from polymodal.data.codec import DataCodec
 from polymodal.data.dataset import MultimodalData
 from polymodal.data.kinds import COUNTED
 from polymodal.data.names import objects
-from polymodal.data.series import without_point
+from polymodal.data.series import whole_if_all
 from polymodal.tasks.impute import Imputed
 
 Container = Literal["frame", "arrays"]
@@ -214,7 +214,7 @@ def contained(codec: DataCodec, values: dict[str, Any], container: Container) ->
             continue
         cells = objects(value)
         if codec.kind(name) == "series" and codec.schema[name].likelihood in COUNTED:
-            cells = objects(without_point(one) for one in cells)
+            cells = objects(whole_if_all(one) for one in cells)
         parts.append(pd.Series(cells, name=codec.schema[name].column).to_frame())
     index = next((part.index for part in parts if isinstance(part, pd.DataFrame)), None)
     return pd.concat([part.set_axis(index, axis=0) for part in parts], axis=1)
