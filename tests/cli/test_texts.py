@@ -75,6 +75,32 @@ def test_texts_go_there_and_back(
     assert len(pd.read_csv(made, keep_default_na=False)) == 3
 
 
+@pytest.mark.slow
+def test_no_unknown_word_is_written(tmp_path: Path) -> None:
+    frame, data, model = rows(), tmp_path / "rows.csv", tmp_path / "model.pm"
+    frame.to_csv(data, index=False)
+    schema = tmp_path / "schema.yaml"
+    schema.write_text(
+        "modalities:\n"
+        "  table: {kind: table, columns: {price: {kind: number}}}\n"
+        "  caption: {kind: text, column: caption, tokenizer: word, vocabulary: 7}\n"
+    )
+    assert main(f"fit {data} --schema {schema} --epochs 5 --out {model}".split()) == 0
+    codec = load(model).codec_
+    truth = codec.decode("caption", codec.encode(load(model)._rows(frame)).x["caption"])
+    assert any("<unknown>" in text for text in truth if text)  # most of what it learned from
+    for command in (
+        f"generate {model} --n 30",
+        f"translate {model} {data} --to caption --given table",
+        f"translate {model} {data} --to caption --given table --text beam",
+        f"impute {model} {data} --draws 2",
+    ):
+        out = tmp_path / "out.csv"
+        assert main([*command.split(), "--out", str(out)]) == 0
+        assert "<unknown>" not in out.read_text()
+        out.unlink()
+
+
 def test_a_wrong_way_to_write_is_a_wrong_command(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,7 +11,7 @@ import torch
 from scipy import stats
 from torch import Tensor, nn
 
-from polymodal.distributions.decoding import END, PAD, Decoding, kept, length_penalty
+from polymodal.distributions.decoding import END, PAD, UNKNOWN, Decoding, kept, length_penalty
 from polymodal.distributions.tokens import (
     AutoregressiveObserved,
     TextObserved,
@@ -21,7 +21,7 @@ from polymodal.distributions.tokens import (
 from polymodal.networks import TextStepDecoder
 from polymodal.random import seeded
 
-VOCABULARY, LENGTH, ROWS = 6, 4, 7
+VOCABULARY, LENGTH, ROWS = 7, 4, 7
 F64 = torch.float64
 
 
@@ -34,7 +34,7 @@ class Table(nn.Module):
         super().__init__()
         generator = torch.Generator().manual_seed(seed)
         shape = (LENGTH, VOCABULARY, 2, VOCABULARY)
-        self.table = 2 * torch.randn(shape, generator=generator, dtype=F64)
+        self.table = 1.2 * torch.randn(shape, generator=generator, dtype=F64)
 
     def forward(self, context: Tensor, tokens: Tensor) -> Tensor:
         before = torch.cat([torch.ones_like(tokens[:, :1]), tokens[:, :-1]], 1)
@@ -53,6 +53,8 @@ def all_texts() -> Tensor:
 
 
 TEXTS = all_texts()
+KNOWN = TEXTS[(TEXTS != UNKNOWN).all(1)]
+"""Those that may be written."""
 
 
 def step_by_step(seed: int = 0) -> AutoregressiveObserved:
@@ -77,10 +79,10 @@ def network(seed: int = 0) -> AutoregressiveObserved:
 INSTANCES = [step_by_step, all_at_once, network]
 
 
-def scores(observed: TextObserved) -> Tensor:
-    """Log-probabilities of all texts, (texts, ROWS)."""
+def scores(observed: TextObserved, texts: Tensor = TEXTS) -> Tensor:
+    """Log-probabilities of texts, (texts, ROWS)."""
     with torch.no_grad():
-        return torch.stack([observed.log_prob(text.expand(ROWS, -1)) for text in TEXTS])
+        return torch.stack([observed.log_prob(text.expand(ROWS, -1)) for text in texts])
 
 
 def n_tokens(texts: Tensor) -> Tensor:
@@ -98,9 +100,9 @@ def test_a_beam_as_wide_as_all_beginnings_finds_the_best_text(make, power: float
     width = (VOCABULARY - END) ** (LENGTH - 1)
     for seed in range(3):
         observed = make(seed)
-        ranks = scores(observed) / length_penalty(n_tokens(TEXTS)[:, None].double(), power)
+        ranks = scores(observed, KNOWN) / length_penalty(n_tokens(KNOWN)[:, None].double(), power)
         said = observed.write(Decoding("beam", width=width, length_power=power))
-        assert torch.equal(said, TEXTS[ranks.argmax(0)])
+        assert torch.equal(said, KNOWN[ranks.argmax(0)])
 
 
 @pytest.mark.parametrize("make", INSTANCES)
@@ -116,14 +118,14 @@ def test_a_beam_of_one_is_greedy(make) -> None:
 def test_a_beam_finds_what_greed_misses() -> None:
     table = Table()
     table.table[:] = torch.full((), -50.0, dtype=F64)
-    # 3 looks best at first, .6 against .4, but then nothing is sure; after 4 the end is
-    table.table[0, 1, 0, 3], table.table[0, 1, 0, 4] = math.log(0.6), math.log(0.4)
-    table.table[1, 3, 0, 2:6] = math.log(0.25)
-    table.table[1, 4, 0, END] = 0.0
+    # 4 looks best at first, .6 against .4, but then nothing is sure; after 5 the end is
+    table.table[0, 1, 0, 4], table.table[0, 1, 0, 5] = math.log(0.6), math.log(0.4)
+    table.table[1, 4, 0, [END, 4, 5, 6]] = math.log(0.25)
+    table.table[1, 5, 0, END] = 0.0
     observed = AutoregressiveObserved(torch.tensor([[1.0, 0.0]], dtype=F64), table, LENGTH)
-    assert observed.mode[0, 0] == 3
+    assert observed.mode[0, 0] == 4
     said = observed.write(Decoding("beam", width=2))
-    assert said.tolist() == [[4, END, PAD, PAD]]
+    assert said.tolist() == [[5, END, PAD, PAD]]
     torch.testing.assert_close(observed.log_prob(said).exp(), torch.tensor([0.4], dtype=F64))
 
 
@@ -173,14 +175,21 @@ def test_texts_are_drawn_as_often_as_is_likely(how: Decoding) -> None:
     assert stats.chisquare(counted[keep], expected[keep]).pvalue > 1e-6
 
 
-def probability(observed: AutoregressiveObserved, text: list[int], how: Decoding) -> float:
+def probability(observed: TextObserved, text: list[int], how: Decoding) -> float:
     """Of one text for the first row, written out by the definitions."""
-    logits = observed.step(observed.context[:1], torch.tensor([text]))[0].numpy()
+    if isinstance(observed, AutoregressiveObserved):
+        logits = observed.step(observed.context[:1], torch.tensor([text]))[0].numpy()
+    else:
+        assert isinstance(observed, TokenObserved)
+        logits = observed.logits[0].numpy()
     total = 1.0
     for place, token in enumerate(text):
         if token == PAD:
             break
         p = np.exp(logits[place, END:] / how.temperature)
+        p[UNKNOWN - END] = 0
+        if observed.never_empty and place == 0:
+            p[0] = 0
         p /= p.sum()
         order = np.argsort(-p)
         if how.top_k is not None:
@@ -307,27 +316,28 @@ def never_empty(observed: TextObserved) -> TextObserved:
 
 @pytest.mark.parametrize("make", INSTANCES)
 def test_what_is_never_empty_is_the_best_of_the_other_texts(make) -> None:
-    width, some = (VOCABULARY - END) ** (LENGTH - 1), TEXTS[:, 0] != END
+    width, some = (VOCABULARY - END) ** (LENGTH - 1), KNOWN[KNOWN[:, 0] != END]
     for seed in range(3):
         observed = never_empty(make(seed))
         said = observed.write(Decoding("beam", width=width))
-        assert torch.equal(said, TEXTS[some][scores(observed)[some].argmax(0)])
+        assert torch.equal(said, some[scores(observed, some).argmax(0)])
         for how in ("greedy", "beam, width=1", "beam, width=3", "sample", "sample, top_k=2"):
             assert (observed.write(Decoding.of(how))[:, 0] != END).all()
         assert torch.equal(observed.mode, observed.write(Decoding("greedy")))
 
 
 @pytest.mark.parametrize("make", [step_by_step, all_at_once])
-def test_samples_that_are_never_empty_are_the_distribution_given_a_word(make) -> None:
+def test_what_is_drawn_is_never_empty_and_samples_are_as_they_are(make) -> None:
     observed, n = never_empty(make()), 4000
-    some, p = TEXTS[:, 0] != END, scores(observed)[:, 0].exp()
-    assert p[~some].item() > 0.1  # it is ruled out, not unlikely
-    torch.testing.assert_close(p.sum(), torch.ones((), dtype=F64))
+    p = scores(observed)[:, 0].exp()
+    assert p[TEXTS[:, 0] == END].item() > 0.1  # it is ruled out, not unlikely
     with seeded(0):
         drawn = many_of_first(observed, n).write(Decoding("sample"))
         plain = many_of_first(observed, n).sample()
-    expected = torch.where(some, p, 0) / p[some].sum()
-    assert stats.chisquare(*counted(drawn, expected)).pvalue > 1e-3
+    assert (plain == UNKNOWN).any()
+    expected = [probability(observed, text, Decoding("sample")) for text in TEXTS.tolist()]
+    assert sum(expected) == pytest.approx(1)
+    assert stats.chisquare(*counted(drawn, torch.tensor(expected))).pvalue > 1e-3
     assert stats.chisquare(*counted(plain, p)).pvalue > 1e-3
 
 
@@ -356,3 +366,31 @@ def test_a_text_of_which_the_end_is_all_may_end() -> None:
     observed = TokenObserved(torch.zeros(2, 3, END + 1), never_empty=True)
     assert (observed.mode[:, 0] == END).all()
     assert (observed.write(Decoding("sample"))[:, 0] == END).all()
+
+
+@pytest.mark.parametrize("make", INSTANCES)
+def test_the_unknown_token_is_not_written_where_there_is_another(make) -> None:
+    observed = make()
+    if isinstance(observed, TokenObserved):
+        observed.logits[..., UNKNOWN] += 20
+    else:
+        observed.step = Shifted(observed.step)
+    assert (observed.sample() == UNKNOWN).any()  # the model itself says it
+    for how in ("greedy", "beam, width=1", "beam, width=3", "sample", "sample, top_k=2"):
+        assert (observed.write(Decoding.of(how)) != UNKNOWN).all(), how
+    assert torch.equal(observed.mode, observed.write(Decoding("greedy")))
+    nothing_else = TokenObserved(torch.full((1, 2, VOCABULARY), -torch.inf))
+    nothing_else.logits[..., UNKNOWN] = 0
+    assert nothing_else.mode.tolist() == [[UNKNOWN, UNKNOWN]]
+
+
+class Shifted(nn.Module):
+    """A step network by which the next token is mostly unknown."""
+
+    def __init__(self, step: nn.Module) -> None:
+        super().__init__()
+        self.step = step
+
+    def forward(self, context: Tensor, tokens: Tensor) -> Tensor:
+        logits = self.step(context, tokens)
+        return logits.index_add(-1, torch.tensor([UNKNOWN]), torch.full_like(logits[..., :1], 20))

@@ -11,6 +11,9 @@ r"""How a text is written, given a network that says how likely each next token 
 - *sample*: each token is drawn from :math:`p^{1 / \tau}`, renormalised over the ``top_k`` most
   likely ones and over the smallest set that holds ``top_p`` of the probability.
 
+The unknown token stands for every word that a vocabulary lacks, so that it says nothing: it is not
+written where there is another.
+
 References:
     Google's Neural Machine Translation System. Wu et al., 2016, equation 14 (length),
     https://arxiv.org/abs/1609.08144
@@ -22,6 +25,7 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Literal, Protocol, get_args
 
@@ -173,6 +177,7 @@ def write(
     device: object,
     *,
     never_empty: bool = False,
+    unknown: bool = False,
 ) -> Tensor:
     """Texts of at most ``length`` tokens, (N, length) int64, padded after the end.
 
@@ -183,13 +188,18 @@ def write(
         decoding: How to choose.
         device: Where the tokens are made.
         never_empty: Whether a text may not end before it has begun.
+        unknown: Whether the unknown token may be written, as in samples of the model as it is.
     """
+
+    def allowed(weights: Tensor, tokens: Tensor) -> Tensor:
+        return wanted(weights, unknown=unknown, end=not never_empty or tokens.shape[1] > 0)
+
     tokens = torch.empty(n_rows, 0, dtype=torch.int64, device=device)  # type: ignore[call-overload]
     if decoding.method == "beam" and n_rows:
-        return _padded(_beam(writer, tokens, length, decoding, never_empty), length)
+        return _padded(_beam(writer, allowed, tokens, length, decoding), length)
     going = torch.ones(n_rows, dtype=torch.bool, device=tokens.device)
     for _ in range(length):
-        logits = _next(writer, tokens, never_empty)
+        logits = allowed(writer.next(tokens)[:, FIRST:], tokens)
         if decoding.method == "greedy":
             token = logits.argmax(-1)
         else:
@@ -202,22 +212,22 @@ def write(
     return _padded(tokens, length)
 
 
-def _next(writer: Writer, tokens: Tensor, never_empty: bool) -> Tensor:
-    """Unnormalised log-probabilities of what may come next, ``(N, V - FIRST)``."""
-    logits = writer.next(tokens)[:, FIRST:]
-    return not_ended(logits) if never_empty and not tokens.shape[1] else logits
-
-
-def not_ended(logits: Tensor) -> Tensor:
-    """Those of a first token that is not the end, unless there is no other, ``(..., V - FIRST)``.
+def wanted(logits: Tensor, *, unknown: bool = False, end: bool = True) -> Tensor:
+    """Those of tokens that may come next; -inf at others, unless nothing else is possible.
 
     Arguments:
-        logits: Of all that may be written, the end first.
+        logits: Weights or log-probabilities, normalised or not, of ids from ``FIRST`` on,
+            ``(..., V - FIRST)``.
+        unknown: Whether the unknown token may come.
+        end: Whether the text may end.
     """
-    if logits.shape[-1] == 1:
-        return logits
-    end = torch.full_like(logits[..., :1], -torch.inf)
-    return torch.cat([end, logits[..., 1:]], -1)
+    for token, may_come in ((UNKNOWN, unknown), (END, end)):
+        if may_come or token - FIRST >= logits.shape[-1]:
+            continue
+        place = torch.tensor([token - FIRST], device=logits.device)
+        others = logits.index_fill(-1, place, -torch.inf)
+        logits = torch.where(others.isneginf().all(-1, keepdim=True), logits, others)
+    return logits
 
 
 def kept(logits: Tensor, decoding: Decoding) -> Tensor:
@@ -251,7 +261,11 @@ def length_penalty(length: Tensor | float, power: float) -> Tensor | float:
 
 
 def _beam(
-    writer: Writer, start: Tensor, length: int, decoding: Decoding, never_empty: bool
+    writer: Writer,
+    allowed: Callable[[Tensor, Tensor], Tensor],
+    start: Tensor,
+    length: int,
+    decoding: Decoding,
 ) -> Tensor:
     """The best text of each row found by a beam, (N, up to length)."""
     n_rows, width, device = len(start), decoding.width, start.device
@@ -264,7 +278,8 @@ def _beam(
     lengths = torch.zeros(n_rows, width, device=device)
     rank = score
     for t in range(length):
-        log_p = _next(writer, tokens, never_empty).log_softmax(-1).unflatten(0, (n_rows, width))
+        log_p = writer.next(tokens)[:, FIRST:].log_softmax(-1)
+        log_p = allowed(log_p, tokens).unflatten(0, (n_rows, width))
         score = score.to(log_p.dtype)
         stays = torch.full_like(log_p[0, 0], -torch.inf)
         stays[0] = 0.0  # what has ended goes on in one way only: as it is

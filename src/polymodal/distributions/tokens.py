@@ -21,7 +21,7 @@ from polymodal.distributions.decoding import (
     UNKNOWN,
     Decoding,
     Writer,
-    not_ended,
+    wanted,
     write,
 )
 from polymodal.distributions.factorised import draw_codes
@@ -38,10 +38,10 @@ def end_texts(tokens: Tensor) -> Tensor:
 
 
 def likeliest(weights: Tensor, never_empty: bool) -> Tensor:
-    """The token of most weight at each position, ended, ``(..., T, V) -> (..., T)``."""
-    words = weights[..., FIRST:]
+    """The known token of most weight at each position, ended, ``(..., T, V) -> (..., T)``."""
+    words = wanted(weights[..., FIRST:])
     if never_empty:
-        words = torch.cat([not_ended(words[..., :1, :]), words[..., 1:, :]], -2)
+        words = torch.cat([wanted(words[..., :1, :], end=False), words[..., 1:, :]], -2)
     return end_texts(words.argmax(-1) + FIRST)
 
 
@@ -59,9 +59,11 @@ def score_tokens(logits: Tensor, tokens: Tensor) -> Tensor:
 class TextObserved(Observed):
     """A distribution over texts that can be written in more than one way.
 
+    Scores and samples are of the distribution as it is. The mode and what is written hold no
+    unknown token, unless nothing else is possible.
+
     Arguments:
-        never_empty: Whether the mode and what is written have one token at least. Scores and
-            samples are of the distribution as it is, in which the empty text is one of all.
+        never_empty: Whether the mode and what is written have one token at least.
     """
 
     never_empty: bool = False
@@ -73,6 +75,9 @@ class TextObserved(Observed):
         Arguments:
             decoding: How its tokens are chosen.
         """
+        return self._write(decoding, unknown=False)
+
+    def _write(self, decoding: Decoding, *, unknown: bool) -> Tensor:
         (length,) = self.event_shape
         told = self._told()
         copies = decoding.width if decoding.method == "beam" else 1
@@ -85,6 +90,7 @@ class TextObserved(Observed):
                 decoding,
                 some.device,
                 never_empty=self.never_empty,
+                unknown=unknown,
             )
             for some in told.split(rows)
         ]
@@ -223,7 +229,7 @@ class AutoregressiveObserved(TextObserved):
     def _draw(self, sample_shape: Size) -> Tensor:
         context = self.context.expand(*sample_shape, *self.context.shape)
         many = AutoregressiveObserved(context, self.step, self.event_shape[0])
-        return many.write(Decoding("sample"))
+        return many._write(Decoding("sample"), unknown=True)
 
     def _told(self) -> Tensor:
         return self.context.reshape(-1, self.context.shape[-1])  # (N, F)

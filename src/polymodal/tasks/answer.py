@@ -109,10 +109,8 @@ def value_at(p: Observed, text: Decoding | None) -> Tensor:
 
 
 def value_drawn(p: Observed, text: Decoding | None) -> Tensor:
-    """A sample, a text as ``text`` says, and one with words where texts are never empty."""
-    if isinstance(p, TextObserved) and (text is not None or p.never_empty):
-        return p.write(text or Decoding("sample"))
-    return p.sample()
+    """A sample; of texts one that is written as ``text`` says, or drawn."""
+    return p.write(text or Decoding("sample")) if isinstance(p, TextObserved) else p.sample()
 
 
 def averaged_point(likelihood: Likelihood, statistics: Tensor, text: Decoding | None) -> Tensor:
