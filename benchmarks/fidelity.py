@@ -11,7 +11,7 @@ latent numbers (with private latents 32 are shared, 32 private), batch 128, 15 e
 one learning rate, constant, for all. Four sides: *peer*, MultiVae with the papers' settings on
 these data (``peer_fidelity.py``); *ours*, the recipes with the same settings; *plain*, the same,
 but weights start as torch starts them and no gradient is shortened, as the peer has it;
-*defaults*, the recipes as they are, a Laplace likelihood that learns its scale and decoders whose
+*defaults*, the recipes as they are, a Laplace likelihood that learns its scale and networks whose
 ReLUs leak. ``--sides`` names some; *plain* is run where it is named.
 
 Each run is a file under ``benchmarks/results/fidelity``; one that is there is not run again.
@@ -51,6 +51,7 @@ from polymodal.fitting import end_training
 from polymodal.likelihoods import LaplaceLikelihood
 from polymodal.model import LatentModel, Modality
 from polymodal.networks import ConvDecoder, ConvEncoder
+from polymodal.networks.mlp import ActivationName
 from polymodal.random import seeded
 from polymodal.recipes import get_recipe
 from polymodal.tasks.asking import asking
@@ -111,15 +112,16 @@ PAGE = HERE.parent / "docs" / "fidelity.md"
 def image_modality(name: str, shape: tuple[int, ...], side: str) -> Modality:
     """The peer's networks and the papers' scale of a likelihood, or what is usual here."""
     usual = side == "defaults"
+    activation: ActivationName = "leaky_relu" if usual else "relu"
     return Modality(
         name,
-        ConvEncoder(shape, (16, 32), ()),
+        ConvEncoder(shape, (16, 32), (), activation=activation),
         partial(
             ConvDecoder,
             shape=shape,
             channels=(16, 32),
             hidden=(),
-            activation="leaky_relu" if usual else "relu",
+            activation=activation,
         ),
         LaplaceLikelihood(shape, scale="scalar" if usual else SCALE),
     )

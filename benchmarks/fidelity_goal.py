@@ -75,7 +75,7 @@ def goal(runs: Sequence[Run]) -> str:
         f"`{OWN}` was made to beat all others in both kinds of coherence with no worse Fréchet "
         f"distance: {'; '.join(said)}; level is within two standard errors over seeds (a single "
         f"seed is taken to vary as this recipe does).{left_out} Its likelihood "
-        f"learns its scale and its decoders' units leak; {worth}"
+        f"learns its scale and its networks' units leak; {worth}"
     )
 
 

@@ -44,7 +44,7 @@ def page(results: Path, both: Sequence[str]) -> str:
         "weighted 2.5). Each code starts its weights in its own manner, and polymodal shortens "
         "gradients of a norm above 100, MultiVae none; *polymodal, plain* has torch's start and "
         "no such limit, as MultiVae has them. *polymodal, defaults* has the recipes' own, but for "
-        "these sizes, a Laplace likelihood that learns its scale, and decoders whose ReLUs leak "
+        "these sizes, a Laplace likelihood that learns its scale, and networks whose ReLUs leak "
         "(.01), as the library's do unless told. The recipe `polymodal` is the library's own.",
         "**These are small runs.** Published models had 60,000 rows, deep residual networks and "
         "150 to 300 epochs, which no CPU does in a sitting: the values below say which code gets "

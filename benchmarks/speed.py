@@ -70,7 +70,7 @@ def image_modalities() -> list[Modality]:
     return [
         Modality(
             f"m{i}",
-            ConvEncoder(IMAGE, (16, 32), ()),
+            ConvEncoder(IMAGE, (16, 32), (), activation="relu"),
             partial(ConvDecoder, shape=IMAGE, channels=(16, 32), hidden=(), activation="relu"),
             LaplaceLikelihood(IMAGE, scale="scalar"),
         )

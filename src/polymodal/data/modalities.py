@@ -59,7 +59,7 @@ class NetworkSettings:
         wide: Give vectors and series a linear path beside their networks.
         image: Image networks: ``"auto"`` (flat up to 12 pixels a side, else convolutional),
             ``"flat"``, ``"conv"`` or ``"residual"``.
-        image_activation: Units of the decoder where ``image`` comes to ``"conv"``:
+        image_activation: Units of encoder and decoder where ``image`` comes to ``"conv"``:
             ``"leaky_relu"``, ``"relu"``, which can die, or ``"silu"``.
         image_likelihood: ``"gaussian"`` or ``"laplace"``, with a learned scale.
         series: Series networks: ``"conv"`` over time, or ``"recurrent"`` (gated units; slower).
@@ -188,7 +188,10 @@ def _image(codec: DataCodec, name: str, settings: NetworkSettings) -> Parts:
         encoder = MLPEncoder(shape, settings.hidden, dropout=settings.dropout)
         return encoder, _mlp_decoder(likelihood, settings), likelihood
     encoder, decoder = {
-        "conv": (ConvEncoder, partial(ConvDecoder, activation=settings.image_activation)),
+        "conv": (
+            partial(ConvEncoder, activation=settings.image_activation),
+            partial(ConvDecoder, activation=settings.image_activation),
+        ),
         "residual": (ResidualConvEncoder, ResidualConvDecoder),
     }[network]
     return encoder(shape), partial(decoder, shape=likelihood.parameter_shape), likelihood

@@ -231,7 +231,7 @@ def _network(reads: JudgeInput, hidden: int, dropout: float) -> nn.Module:
         return MLPEncoder((reads.vocabulary,), sizes, dropout=dropout)
     if reads.kind == "vector":
         return VectorEncoder(int(np.prod(reads.shape)), sizes, dropout=dropout)
-    return ConvEncoder(reads.shape, None, (hidden,), dropout=dropout)
+    return ConvEncoder(reads.shape, None, (hidden,), activation="relu", dropout=dropout)
 
 
 def _counts(tokens: Tensor, vocabulary: int) -> Tensor:

@@ -77,6 +77,8 @@ def double(
 class ConvEncoder(nn.Sequential):
     """Strided convolutions, then dense layers: (B, C, H, W) -> (B, F).
 
+    Units leak by default, as those of ``ConvDecoder``.
+
     Arguments:
         shape: Shape of one image, (C, H, W), sides of at least 4.
         channels: Channels after each level; None chooses them by the size.
@@ -96,7 +98,7 @@ class ConvEncoder(nn.Sequential):
         channels: Sequence[int] | None = None,
         hidden: Sequence[int] = (256,),
         *,
-        activation: ActivationName = "relu",
+        activation: ActivationName = "leaky_relu",
         dropout: float = 0.0,
         norm: bool = False,
     ) -> None:
