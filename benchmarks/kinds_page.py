@@ -48,12 +48,11 @@ _HEAD = """# Each kind of modality on real data
 
 A modality is hidden in rows that the model never saw and told from the others, beside simple
 methods that see the same rows. These are the runs as they were printed; where a simple method is
-better, it says so. The recipe stands in each run (the default is `polymodal`; runs of texts are
-older and have `mopoe`), and settings are the library's defaults but for those that stand above
-each run; most runs have fewer epochs, so that they take minutes. They keep the measures of their
-day: up to 2026-11-30 the nearest row's digit is judged by a classifier that was trained on it,
-so that it comes out better than the judge itself, and BLEU of Japanese takes a whole name for a
-word. What DIR must hold stands at the head of each script. The five pictures of one digit
+better, it says so. The recipe stands in each run (the default is `polymodal`), and settings are
+the library's defaults but for those that stand above each run; most runs have fewer epochs, so
+that they take minutes. Runs of texts are older: they have `mopoe`, encoders of pictures that did
+not leak, texts that may say that a word is unknown, and BLEU of Japanese that takes a whole name
+for a word. What DIR must hold stands at the head of each script. The five pictures of one digit
 (PolyMNIST's protocol) are on the page of [fidelity](fidelity.md).
 
 *skill* is 1 - error / error of the best simple method: above 0 the model is better, [low, high]

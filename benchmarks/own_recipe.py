@@ -104,8 +104,7 @@ def page(found: dict[str, dict]) -> str:
         f"{listed(highest)}; beyond noise on {listed(surely)}; `compare` picks it on "
         f"{listed(picked)} (of recipes that cannot be told apart it picks the cheaper)."
         f"{' Not compared: ' + ', '.join(left) + '.' if left else ''} The library's own recipe is "
-        f"the default where it wins on {LEAST_WINS} sets at least"
-        f"{': by its highest skill, not beyond noise' if len(surely) < LEAST_WINS else ''}. "
+        f"the default where it wins on {LEAST_WINS} sets at least{manner(picked, surely)}. "
         "Skill is the error of values; whether what is made shows the "
         "right class, and looks real, is another question, which [fidelity](../fidelity.md) "
         "answers.",
@@ -118,6 +117,14 @@ def page(found: dict[str, dict]) -> str:
         parts += [f"## {name}", f"Measured on {one['measured']}.", table(one["rows"])]
         parts += [f"`compare` says: {one['recommendation']}"]
     return "\n\n".join(parts) + "\n"
+
+
+def manner(picked: list[str], surely: list[str]) -> str:
+    """In which senses of the word it wins, where it is not beyond noise."""
+    if len(surely) >= LEAST_WINS:
+        return ""
+    also = f" and by what `compare` picks ({len(picked)})" if len(picked) >= LEAST_WINS else ""
+    return f": by its highest skill{also}, not beyond noise"
 
 
 def listed(names: list[str]) -> str:
