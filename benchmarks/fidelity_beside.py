@@ -17,6 +17,7 @@ from fidelity_runs import (
     noise,
     partial_cell,
 )
+from scipy.stats import t as student
 
 PAPERS = {
     "cmvae": {"1": 0.897, "joint": 0.781},
@@ -62,6 +63,7 @@ def beside(runs: Sequence[Run], cells: dict[str, Cell], side: str) -> str:
     """The same of the recipes with the papers' settings, or of the plain ones, if any."""
     found = grouped(runs)
     said, gaps = [], []
+    known, ahead, chance = 0, 0, 0.0
     for recipe in dict.fromkeys(recipe for recipe, _ in found):
         ours, peer = found.get((recipe, side), []), found.get((recipe, "peer"), [])
         if not ours or not peer:
@@ -71,17 +73,27 @@ def beside(runs: Sequence[Run], cells: dict[str, Cell], side: str) -> str:
             if math.isnan(gap):  # one of them does not answer so many inputs
                 continue
             gaps.append(gap)
-            told = behind(f"`{recipe}`, {name}", gap, noise(cell, ours, peer))
+            spread = noise(cell, ours, peer)
+            told = behind(f"`{recipe}`, {name}", gap, spread)
+            if not math.isnan(spread):
+                known, ahead = known + 1, ahead + (gap > spread)
+                chance += float(student.cdf(-2, len(ours) + len(peer) - 2))
             if told and cell is joint and collapsed(peer):
                 told[0] += ", where MultiVae's has collapsed"
             said += told
     if not gaps:
         return ""
     average = sum(gaps) / len(gaps)
+    luck = (
+        f" Of the {known} whose noise is known it is ahead by more than that in {ahead}; were "
+        f"both codes alike, either would be so in about {chance:.1f} by chance."
+        if known
+        else ""
+    )
     return (
         f"Over the {len(gaps)} cells of coherence that both have, {CODES[side]} minus MultiVae is "
         f"{average:+.3f} on the mean. Cells where it is behind by more than two standard "
-        f"errors over seeds: {'; '.join(said) or 'none'}."
+        f"errors over seeds: {'; '.join(said) or 'none'}.{luck}"
     )
 
 
