@@ -30,21 +30,26 @@ def rows(n_rows: int = 48) -> pd.DataFrame:
     return frame
 
 
+def on_disk(folder: Path, *texts: str) -> tuple[pd.DataFrame, Path, Path]:
+    """The rows, and the files of them and of a schema with these texts beside the table."""
+    frame, data, schema = rows(), folder / "rows.csv", folder / "schema.yaml"
+    frame.to_csv(data, index=False)
+    lines = ["modalities:", "  table: {kind: table, columns: {price: {kind: number}}}"]
+    schema.write_text("\n".join([*lines, *(f"  {text}" for text in texts)]), encoding="utf-8")
+    return frame, data, schema
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("level", ["word", "bpe", "char"])
 def test_texts_go_there_and_back(
     level: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    frame, data, model = rows(), tmp_path / "rows.csv", tmp_path / "model.pm"
-    frame.to_csv(data, index=False)
-    schema = tmp_path / "schema.yaml"
-    schema.write_text(
-        "modalities:\n"
-        "  table: {kind: table, columns: {price: {kind: number}}}\n"
-        f"  caption: {{kind: text, column: caption, tokenizer: {level}, tokens: 24}}\n"
-        f"  name: {{kind: text, column: name, tokenizer: {level}}}\n",
-        encoding="utf-8",
+    frame, data, schema = on_disk(
+        tmp_path,
+        f"caption: {{kind: text, column: caption, tokenizer: {level}, tokens: 24}}",
+        f"name: {{kind: text, column: name, tokenizer: {level}}}",
     )
+    model = tmp_path / "model.pm"
     words = f"fit {data} --schema {schema} --epochs 2 --latent-dim 4 --out {model}"
     assert main(words.split()) == 0
     fitted = load(model)
@@ -77,14 +82,10 @@ def test_texts_go_there_and_back(
 
 @pytest.mark.slow
 def test_no_unknown_word_is_written(tmp_path: Path) -> None:
-    frame, data, model = rows(), tmp_path / "rows.csv", tmp_path / "model.pm"
-    frame.to_csv(data, index=False)
-    schema = tmp_path / "schema.yaml"
-    schema.write_text(
-        "modalities:\n"
-        "  table: {kind: table, columns: {price: {kind: number}}}\n"
-        "  caption: {kind: text, column: caption, tokenizer: word, vocabulary: 7}\n"
+    frame, data, schema = on_disk(
+        tmp_path, "caption: {kind: text, column: caption, tokenizer: word, vocabulary: 7}"
     )
+    model = tmp_path / "model.pm"
     assert main(f"fit {data} --schema {schema} --epochs 5 --out {model}".split()) == 0
     codec = load(model).codec_
     truth = codec.decode("caption", codec.encode(load(model)._rows(frame)).x["caption"])

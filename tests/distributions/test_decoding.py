@@ -331,6 +331,7 @@ def test_what_is_drawn_is_never_empty_and_samples_are_as_they_are(make) -> None:
     observed, n = never_empty(make()), 4000
     p = scores(observed)[:, 0].exp()
     assert p[TEXTS[:, 0] == END].item() > 0.1  # it is ruled out, not unlikely
+    torch.testing.assert_close(p.sum(), torch.ones((), dtype=F64))
     with seeded(0):
         drawn = many_of_first(observed, n).write(Decoding("sample"))
         plain = many_of_first(observed, n).sample()

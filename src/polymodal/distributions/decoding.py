@@ -224,8 +224,8 @@ def wanted(logits: Tensor, *, unknown: bool = False, end: bool = True) -> Tensor
     for token, may_come in ((UNKNOWN, unknown), (END, end)):
         if may_come or token - FIRST >= logits.shape[-1]:
             continue
-        place = torch.tensor([token - FIRST], device=logits.device)
-        others = logits.index_fill(-1, place, -torch.inf)
+        others = logits.clone()
+        others[..., token - FIRST] = -torch.inf
         logits = torch.where(others.isneginf().all(-1, keepdim=True), logits, others)
     return logits
 
