@@ -18,9 +18,9 @@ from polymodal.data import DataCodec, ModalitySpec, Schema, from_arrays
 from polymodal.data.codec_text import TextCodec
 from polymodal.data.text_settings import LEVELS, MOST_TOKENS
 from polymodal.data.tokenization import choose_level, fit_tokenizer, tokenizer_from_config
-from polymodal.data.tokenization.base import END, PAD, SPECIAL, UNKNOWN
 from polymodal.data.tokenization.byte_pairs import BytePairTokenizer
 from polymodal.data.tokenization.words import WordTokenizer
+from polymodal.distributions.special_tokens import END, PAD, SPECIAL, UNKNOWN
 
 TEXTS = [
     "a dark coat, wide cut",

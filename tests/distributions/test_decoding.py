@@ -11,13 +11,15 @@ import torch
 from scipy import stats
 from torch import Tensor, nn
 
-from polymodal.distributions.decoding import END, PAD, UNKNOWN, Decoding, kept, length_penalty
+from polymodal.distributions.decoding import Decoding
+from polymodal.distributions.special_tokens import END, PAD, UNKNOWN
 from polymodal.distributions.tokens import (
     AutoregressiveObserved,
     TextObserved,
     TokenObserved,
     score_tokens,
 )
+from polymodal.distributions.writing import kept, length_penalty
 from polymodal.networks import TextStepDecoder
 from polymodal.random import seeded
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from polymodal.data.schema import ModalitySpec
 from polymodal.data.text_settings import MOST_TOKENS
 from polymodal.data.tokenization import Tokenizer, fit_tokenizer, tokenizer_from_config
-from polymodal.data.tokenization.base import END
+from polymodal.distributions.special_tokens import END
 
 if TYPE_CHECKING:
     from pandas import Index

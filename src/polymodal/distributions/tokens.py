@@ -14,19 +14,12 @@ import torch
 from torch import Size, Tensor, nn
 from torch.nn import functional
 
-from polymodal.distributions.decoding import (
-    END,
-    FIRST,
-    PAD,
-    UNKNOWN,
-    Decoding,
-    Writer,
-    wanted,
-    write,
-)
+from polymodal.distributions.decoding import Decoding
 from polymodal.distributions.factorised import draw_codes
 from polymodal.distributions.lengths import by_length
 from polymodal.distributions.observed import Observed
+from polymodal.distributions.special_tokens import END, FIRST, PAD, UNKNOWN
+from polymodal.distributions.writing import Writer, wanted, write
 
 _LARGEST = 2**24  # numbers of one step of a beam
 

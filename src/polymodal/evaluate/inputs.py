@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from polymodal.distributions.decoding import END
+from polymodal.distributions.special_tokens import END
 from polymodal.metrics.text import words_of
 from polymodal.typing import Batch, Column, Present, rows_present
 

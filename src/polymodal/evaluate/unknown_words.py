@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from polymodal.data.codec import DataCodec
-from polymodal.distributions.decoding import END, UNKNOWN
+from polymodal.distributions.special_tokens import END, UNKNOWN
 from polymodal.metrics.text import words_of
 
 MANY = 0.05

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from polymodal.distributions.decoding import END, UNKNOWN
+from polymodal.distributions.special_tokens import END, UNKNOWN
 from polymodal.metrics.registry import metric
 from polymodal.metrics.rows import paired
 

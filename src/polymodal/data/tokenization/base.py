@@ -8,8 +8,6 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
-SPECIAL = ("<pad>", "<start>", "<end>", "<unknown>")
-PAD, START, END, UNKNOWN = range(4)
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]")
 
 

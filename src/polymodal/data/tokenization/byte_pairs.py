@@ -19,7 +19,8 @@ from importlib.util import find_spec
 from typing import Any, ClassVar
 
 from polymodal.data.names import Raw
-from polymodal.data.tokenization.base import SPECIAL, Tokenizer, one_line
+from polymodal.data.tokenization.base import Tokenizer, one_line
+from polymodal.distributions.special_tokens import SPECIAL
 
 LEAST, MOST = 512, 5000
 _OCCURRENCES = 20

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
-from polymodal.data.tokenization.base import SPECIAL, UNKNOWN, Tokenizer, one_line
+from polymodal.data.tokenization.base import Tokenizer, one_line
+from polymodal.distributions.special_tokens import SPECIAL, UNKNOWN
 
 MOST_CHARACTERS = 5000
 _UNKNOWN = "\ufffd"

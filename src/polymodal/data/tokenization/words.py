@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
-from polymodal.data.tokenization.base import PAD, SPECIAL, START, UNKNOWN, Tokenizer, composed
+from polymodal.data.tokenization.base import Tokenizer, composed
+from polymodal.distributions.special_tokens import PAD, SPECIAL, START, UNKNOWN
 
 MOST_WORDS = 5000
 _TOKEN = re.compile(r"\w+(?:['\u2019-]\w+)*|[^\w\s]")
