@@ -258,3 +258,29 @@ def test_help_waits_for_no_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks GNU's OpenMP")
+@pytest.mark.parametrize(("told", "spins"), [(None, False), ("ACTIVE", True)])
+def test_threads_of_the_program_sleep_where_they_wait(told: str | None, spins: bool) -> None:
+    program = "import sys; from polymodal.cli import main; sys.argv[1:] = ['recipes']; main(); "
+    environment = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"}
+    environment |= {"OMP_DISPLAY_ENV": "verbose"} | ({"OMP_WAIT_POLICY": told} if told else {})
+    done = subprocess.run(
+        [sys.executable, "-c", program + "import torch"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+    )
+    assert "GOMP_SPINCOUNT" in done.stderr
+    assert ("GOMP_SPINCOUNT = '0'" in done.stderr) is not spins
+
+
+def test_a_command_inside_another_program_leaves_its_environment(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = dict(os.environ)
+    assert main(["recipes"]) == 0
+    assert capsys.readouterr().out
+    assert dict(os.environ) == before

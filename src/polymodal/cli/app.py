@@ -108,7 +108,10 @@ def main(tokens: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0, 1 (the work failed) or 2 (the command was wrong).
     """
-    tokens = list(sys.argv[1:] if tokens is None else tokens)
+    if tokens is None:
+        _let_threads_sleep()
+        tokens = sys.argv[1:]
+    tokens = list(tokens)
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
@@ -144,6 +147,15 @@ def main(tokens: Sequence[str] | None = None) -> int:
             else _named(error)
         )
         return _end(error, text or _named(error), FAILED)
+
+
+def _let_threads_sleep() -> None:
+    """Let torch's threads sleep where they wait for each other, in a process that is ours.
+
+    They spin otherwise: beside other work each step of a small model then waits for whole turns
+    of the processor. OpenMP reads this once, when torch is imported.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def _names() -> set[str]:
