@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 
 from polymodal.data.codec import DataCodec
 from polymodal.data.dataset import MultimodalData
+from polymodal.data.missingness import anything, never_there
 from polymodal.data.modalities import NetworkSettings, modalities_of
 from polymodal.data.sources import read
 from polymodal.data.tensors import Tensors
@@ -46,6 +48,7 @@ RUN_NAME = "run.safetensors"
 FEWEST_ROWS_TO_SPLIT = 20
 MOST_ROWS_TO_END_WITH = 10_000
 _ROWS_AT_ONCE = 1024
+_NAMED = 5
 
 
 def as_data(
@@ -243,6 +246,13 @@ def prepare(
     kept = kept[anything(data[kept])]
     if not len(kept):
         raise ValueError("fit: no training row has any value; at least one is needed.")
+    if never := never_there(data[kept]):
+        more = f" and {len(never) - _NAMED} more" if len(never) > _NAMED else ""
+        warnings.warn(
+            f"{data.origin}: no training row has a value of {', '.join(never[:_NAMED])}{more}: "
+            "nothing is learned of that, and what the model says there means nothing.",
+            stacklevel=2,
+        )
     codec = DataCodec.fit(data[kept])
     return Prepared(
         codec,
@@ -251,12 +261,6 @@ def prepare(
         held_out,
         container_of(data),
     )
-
-
-def anything(data: MultimodalData) -> np.ndarray:
-    """Which rows have any value at all, bool ``(N,)``: a row with nothing has nothing to teach."""
-    there = [data.present(name).reshape(len(data), -1).any(1) for name in data.names]
-    return np.logical_or.reduce(there)
 
 
 def end_training(model: LatentModel, rows: Tensors, result: TrainResult, seed: int) -> None:

@@ -16,6 +16,7 @@ from tests.estimator.cases import RECIPE_NAMES, arrays, frame, tiny
 
 import polymodal as pm
 from polymodal import FileError, MultimodalModel
+from polymodal.data.schema import ColumnSpec, ModalitySpec, Schema
 
 ROOT = Path(__file__).parents[2]
 
@@ -68,12 +69,26 @@ def test_a_modality_that_nobody_has() -> None:
         "text": np.array(["one two three"] * 30, dtype=object),
     }
     given = pm.from_arrays(held, present={"photo": nobody, "text": nobody}, kinds={"text": "text"})
-    model = MultimodalModel(**tiny()).fit(given)
+    with pytest.warns(UserWarning, match="no training row has a value of a, photo, text: nothing"):
+        model = MultimodalModel(**tiny()).fit(given)
     assert model.result_.status == "finished"
     made = model.impute(given, draws=2).mean
     assert np.array_equal(made["b"], held["b"])
     assert np.isfinite(made["a"]).all()
     assert np.isfinite(model.score(given, 20)).all()
+
+
+def test_a_column_that_nobody_has_is_named() -> None:
+    frame = pd.DataFrame({"x": np.arange(30.0), "y": np.full(30, np.nan)})
+    schema = Schema(
+        {
+            "t": ModalitySpec(
+                "table", columns=(ColumnSpec("x", "number"), ColumnSpec("y", "number"))
+            )
+        }
+    )
+    with pytest.warns(UserWarning, match="no training row has a value of y: nothing"):
+        MultimodalModel(**tiny()).fit(pm.read(frame, schema))
 
 
 @pytest.mark.parametrize("recipe", RECIPE_NAMES)

@@ -13,6 +13,7 @@ import torch
 from polymodal.comparison.folder import Finished
 from polymodal.comparison.plan import Split
 from polymodal.comparison.result import REAL, Comparison
+from polymodal.data.missingness import anything
 from polymodal.estimator.labels import (
     check_any,
     classes_of,
@@ -26,7 +27,6 @@ from polymodal.evaluate.exact import exact_bounds, note_few, with_width
 from polymodal.evaluate.judges import train_judges
 from polymodal.evaluate.result import Estimate
 from polymodal.evaluate.sheet import Sheet
-from polymodal.fitting import anything
 from polymodal.metrics.classes import class_shares
 from polymodal.typing import rows_present
 

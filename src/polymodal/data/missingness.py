@@ -1,4 +1,4 @@
-"""Hiding what is known, completely at random, so that filling it in again can be judged."""
+"""What is there, and hiding it completely at random, so that filling it in again can be judged."""
 
 from __future__ import annotations
 
@@ -17,6 +17,30 @@ if TYPE_CHECKING:
 
 Hidden = dict[str, np.ndarray]
 """Modality -> bool, true where something was known and now is hidden: (N,) or (N, P)."""
+
+
+def anything(data: MultimodalData) -> np.ndarray:
+    """Which rows have any value at all, bool ``(N,)``: a row with nothing has nothing to teach."""
+    return np.logical_or.reduce([something_of(data, name) for name in data.names])
+
+
+def something_of(data: MultimodalData, name: str) -> np.ndarray:
+    """Which rows have anything of a modality, bool ``(N,)``."""
+    return np.asarray(data.present(name).reshape(len(data), -1).any(1))
+
+
+def never_there(data: MultimodalData) -> list[str]:
+    """Modalities and columns of which no row has a value."""
+    found = []
+    for name, spec in data.schema.modalities.items():
+        there = data.present(name)
+        if not there.any():
+            found.append(name)
+        elif spec.columns:
+            found += [
+                one.name for one, has in zip(spec.columns, there.any(0), strict=True) if not has
+            ]
+    return found
 
 
 def hide(
