@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from polymodal.cli.errors import CommandError, check_known
+from polymodal.cli.lacking import ask_of_names
 from polymodal.cli.outputs import count, say
 
 if TYPE_CHECKING:
@@ -180,7 +181,9 @@ def load_rows(data: str, model: MultimodalModel) -> MultimodalData:
         return load_data(data)
     from polymodal.data.sources import read
 
-    return read(data, model.schema_, absent_ok=True)
+    rows = read(data, model.schema_, absent_ok=True)
+    ask_of_names(rows, model.schema_, data)
+    return rows
 
 
 def test_and_train(

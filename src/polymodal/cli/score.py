@@ -17,6 +17,7 @@ from polymodal.cli.inputs import (
     load_model,
     load_rows,
 )
+from polymodal.cli.lacking import nothing_of, rows_without
 from polymodal.cli.outputs import count, print_result
 from polymodal.cli.translate import split
 
@@ -81,15 +82,18 @@ def score(
     for option, names in (("--of", scored), ("--given", read)):
         for name in names:
             check_modality(name, fitted.schema_, option)
-    said = fitted.score_rows(
-        load_rows(data, fitted), samples, seed, scored or None, read or None, kind
-    )
+    rows = load_rows(data, fitted)
+    said = fitted.score_rows(rows, samples, seed, scored or None, read or None, kind)
     if out is not None:
         columns = {"log_likelihood": said.log_p, "ess": said.ess, "scored": said.scored}
         write_frame(pd.DataFrame(columns), out)
-    found = facts(said, samples)
-    lines = [*sentences(said, samples), *([f"Written to {out}."] * (out is not None))]
-    print_result({**found, "out": out}, "\n".join(lines), json)
+    bare = rows_without(rows, said.given) if said.given else 0
+    found = facts(said, samples) | {"rows_without_given": bare, "out": out}
+    lines = sentences(said, samples)
+    if bare and said.kind != "marginal":
+        lines.append(f"{nothing_of(bare, said.given)}: theirs is log p({', '.join(said.of)}).")
+    lines += [f"Written to {out}."] * (out is not None)
+    print_result(found, "\n".join(lines), json)
 
 
 def check_question(kind: str | None, of: list[str], given: list[str]) -> None:

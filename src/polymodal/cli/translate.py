@@ -17,6 +17,7 @@ from polymodal.cli.inputs import (
     load_model,
     load_rows,
 )
+from polymodal.cli.lacking import nothing_of, rows_without
 from polymodal.cli.outputs import count, print_result, say
 
 EXAMPLE = """    polymodal translate cohort.pm new.parquet --to caption --out captions.csv
@@ -65,11 +66,16 @@ def translate(
     say(
         f"{', '.join(read) or 'everything else'} -> {', '.join(wanted)}: {count(len(rows), 'row')}"
     )
+    sources = read or [name for name in rows.names if name not in wanted]
+    bare = rows_without(rows, sources)
+    if bare and sources:
+        say(f"{nothing_of(bare, sources)}: answered as if nothing were known.")
     made = fitted.translate(rows, to=wanted, given=read or None, draws=draws, seed=seed, text=how)
     frame = frame_of(made) if draws == 1 else stacked(map(frame_of, made))
     extra = write_frame(frame, out, schema=fitted.schema_)
     said = {
         "out": out, "files": extra, "rows": len(rows), "draws": draws, "to": wanted,
+        "rows_without_given": bare,
         "given": read or [n for n in fitted.codec_.names if n not in wanted],
         "columns": list(map(str, frame.columns)),
     }  # fmt: skip
