@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 import polymodal as pm
-from polymodal.data import DataCodec, ModalitySpec, from_arrays, hide, read
+from polymodal.data import DataCodec, ModalitySpec, Schema, from_arrays, hide, read
 from polymodal.data.modalities import NetworkSettings, modalities_of
 from polymodal.data.names import objects
 from polymodal.tasks.filled import contained
@@ -96,7 +97,7 @@ def test_what_does_not_fit_is_one_sentence(values: object, settings: dict, said:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"size": 3}, "must be \\[channels, times\\], got 3"),
+        ({"size": True}, "must be \\[channels, times\\], got True"),
         ({"size": (0, 3)}, "must be \\[channels, times\\]"),
         ({"likelihood": "binomial"}, "likelihood must be one of negative_binomial, poisson"),
         ({"levels": ("a",)}, "`levels` belongs to kind tags, not to series"),
@@ -194,3 +195,15 @@ def test_networks_and_likelihoods_fit_any_series(network: str, kind: str) -> Non
     assert features.isfinite().all()
     assert score.shape == (6,)
     assert score.isfinite().all()
+
+
+def test_a_vector_of_a_written_schema_becomes_a_series_by_its_kind(
+    tmp_path: Path,
+) -> None:
+    frame = pd.DataFrame({"spikes": objects([np.arange(4), np.array([2, 0, 0, 1])])})
+    text = pm.read(frame).schema.to_yaml()
+    assert "kind: vector" in text
+    (tmp_path / "schema.yaml").write_text(text.replace("kind: vector", "kind: series"))
+    edited = Schema.load(tmp_path / "schema.yaml")
+    assert edited["spikes"].size == (1, 4)
+    assert pm.read(frame, edited).values("spikes").shape == (2, 4)

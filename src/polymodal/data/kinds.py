@@ -36,7 +36,10 @@ def check_settings(spec: Any) -> dict[str, Any]:  # noqa: ANN401 (a ModalitySpec
     """
     made: dict[str, Any] = {}
     if spec.kind in SIZES and spec.size is not None:
-        made["size"] = _pair(spec.size, f"a {spec.kind} modality's size", SIZES[spec.kind])
+        # a vector's size is left in a schema that was edited to `kind: series`
+        one_channel = spec.kind == "series" and _is_whole(spec.size)
+        size = (1, spec.size) if one_channel else spec.size
+        made["size"] = _pair(size, f"a {spec.kind} modality's size", SIZES[spec.kind])
     if spec.kind == "tags":
         made |= _tags(spec)
     for key, least in (("min_count", 1), ("rate", 1), ("n_fft", 4), ("hop", 1)):
