@@ -81,8 +81,10 @@ SCALE, BETA = 0.75, 2.5
 PAPERS: dict[str, dict] = {
     "mvtcae": {"beta": BETA},
     "mopoe": {"beta": BETA},
-    "mmvaeplus": {"beta": BETA, "family": "laplace"},
-    "cmvae": {"beta": BETA, "family": "laplace", "prune": False},
+    "mvae": {"subsets": 0},
+    "mmvae": {"estimator": "iwae"},
+    "mmvaeplus": {"beta": BETA, "family": "laplace", "estimator": "iwae"},
+    "cmvae": {"beta": BETA, "family": "laplace", "estimator": "iwae", "prune": False},
     "jmvae": {"beta": BETA, "gamma": 0.1},
     "crmvae": {"beta": BETA},
     "nexus": {"beta": BETA, "nexus_beta": BETA, "dropout": 0.2},
@@ -90,7 +92,9 @@ PAPERS: dict[str, dict] = {
     "dmvae_private": {"beta": BETA},
 }
 """The papers' settings where they are not the recipes' own; the peer prunes no clusters, weighs no
-divergence of ``telbo``, and its gamma of ``jmvae`` is 0.1."""
+divergence of ``telbo``, and its gamma of ``jmvae`` is 0.1. Both sides have the plain gradient of
+the mixtures' bounds, as the releases of ``mmvaeplus`` and ``cmvae`` have it, and ``mvae`` without
+random subsets."""
 OWN = "polymodal"
 """The recipe that the peer has not."""
 PRIVATE = {

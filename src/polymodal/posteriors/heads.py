@@ -21,15 +21,16 @@ class ExpertHead(nn.Module):
 
     The scale is :math:`\mathrm{softplus}(a)` with a floor, or, as MMVAE has it,
     :math:`b = D\,\mathrm{softmax}(a)`: scales whose mean is held at one, which is a constraint and
-    not a mere parametrisation (posterior and prior cannot shrink together).
+    not a mere parametrisation (posterior and prior cannot shrink together). A shared and a private
+    block are held each by itself, as MMVAE+ has them.
 
     Arguments:
         features: Size of the encoder's output.
         dim: Size of the latent block.
         family: ``"normal"`` or ``"laplace"``.
         scale_rule: ``"softplus"`` or ``"softmax"``.
-        constrained: How many leading dimensions the softmax rule holds (the shared block); the
-            rest take softplus.
+        shared: How many leading dimensions are the shared block, the rest being a private one;
+            all when None.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class ExpertHead(nn.Module):
         dim: int,
         family: Family = "normal",
         scale_rule: ScaleRule = "softplus",
-        constrained: int | None = None,
+        shared: int | None = None,
     ) -> None:
         super().__init__()
         if family not in FAMILIES or scale_rule not in get_args(ScaleRule):
@@ -48,7 +49,10 @@ class ExpertHead(nn.Module):
             )
         self.family: Family = family
         self.linear = nn.Linear(features, 2 * dim)
-        self.constrained = 0 if scale_rule == "softplus" else (constrained or dim)
+        first = dim if shared is None else shared
+        held = (first, dim - first) if scale_rule == "softmax" else ()
+        self.blocks = tuple(size for size in held if size)
+        """Sizes of the blocks whose scales have a mean of one; none with softplus."""
 
     def forward(self, features: Tensor) -> Diagonal:
         """Features ``(B, F)`` -> a distribution over ``(B, D)``, in float32 or better."""
@@ -59,13 +63,12 @@ class ExpertHead(nn.Module):
         if out.dtype in (torch.bfloat16, torch.float16):
             out = out.float()
         loc, raw = out.chunk(2, -1)
-        if not self.constrained:
+        if not self.blocks:
             # On a piece of a row after the other softplus is several times slower.
-            return Diagonal(loc, softplus(raw.contiguous()) + _MIN_SCALE, self.family)
-        held = raw[..., : self.constrained].softmax(-1) * self.constrained
-        if self.constrained == raw.shape[-1]:
-            return Diagonal(loc, held + _MIN_SCALE, self.family)
-        scale = torch.cat([held, softplus(raw[..., self.constrained :])], -1)
+            scale = softplus(raw.contiguous())
+        else:
+            held = [block.softmax(-1) * block.shape[-1] for block in raw.split(self.blocks, -1)]
+            scale = torch.cat(held, -1)
         return Diagonal(loc, scale + _MIN_SCALE, self.family)
 
 
@@ -103,7 +106,7 @@ class CommonHead:
         if self._watch is None or heads != self._seen:
             self._seen, self._watch = heads, Watch(heads)
             first = heads[0]
-            rules = {(h.family, h.constrained) if type(h) is ExpertHead else None for h in heads}
+            rules = {(h.family, h.blocks) if type(h) is ExpertHead else None for h in heads}
             alike = type(first) is ExpertHead and len(rules) == 1
             self._first = first if alike else None  # pyright: ignore[reportAttributeAccessIssue]
         return self._first if self._watch.sees_nothing() else None
