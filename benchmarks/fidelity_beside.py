@@ -27,7 +27,13 @@ PAPERS = {
 }
 """Published for the full protocol: 60,000 rows, ResNets, 150 to 300 epochs, other backgrounds."""
 OWN = ("polymodal", "defaults")
+_PLAIN = "Both follow the plain gradient of the bound; DReG, the default of both codes, is another"
 NOTES = {
+    "mvae": "Neither draws random subsets, and the divergence has its whole weight from the first "
+    "epoch; by default polymodal draws one, and MultiVae's weight grows over 10 epochs.",
+    "mmvae": f"{_PLAIN} (and what its paper has).",
+    "mmvaeplus": f"{_PLAIN}.",
+    "cmvae": f"{_PLAIN}. None of its clusters is pruned in either.",
     "jmvae": "MultiVae's joint network has trunks of its own and answers a set between one and "
     "all by the product of the unimodal posteriors; polymodal's shares theirs and learns to "
     "answer such sets itself. The alignment weighs 0.1 in both, and no weight grows over epochs.",
@@ -35,7 +41,8 @@ NOTES = {
     "unimodal encoders for 7, with the joint posterior's variance in their divergence where their "
     "own belongs; polymodal trains all for 15. MultiVae answers no set between one and all.",
     "nexus": "A message is withheld from a fifth of the rows, and what the nexus says of the "
-    "modalities' vectors weighs 10, in both.",
+    "modalities' vectors weighs 10, in both. In answers MultiVae sends a draw of each modality's "
+    "vector up, polymodal its mean.",
     "mhvae": "MultiVae decodes from the lower of two levels and averages over all sets of "
     "modalities; polymodal decodes from both and sums over all and each one alone. MultiVae's new "
     "rows are drawn down its levels here: its own code draws the lower one from N(0, I).",

@@ -67,7 +67,7 @@ def goal(runs: Sequence[Run]) -> str:
     alike = [f"`{recipe}`" for recipe, side in groups if side == "defaults"]
     worth = (
         f"so do those of {', '.join(alike)} in their rows with defaults, which have the recipes' "
-        "own weights and families too."
+        "own weights and families too; the others' do not."
         if alike
         else "the others' do not: what that alone is worth is not told apart here."
     )

@@ -33,19 +33,19 @@ def page(results: Path, both: Sequence[str]) -> str:
     runs = read_runs(results)
     parts = [
         "# Fidelity",
-        "Beside [MultiVae](https://github.com/AgatheSenellart/MultiVae): the "
-        "same pictures, networks, batch, epochs, learning rate and estimators, by `python "
+        "Beside [MultiVae](https://github.com/AgatheSenellart/MultiVae): the same pictures, "
+        "networks, batch, epochs, learning rate and estimators, by `python "
         "benchmarks/fidelity.py --data DIR --peer PYTHON`. 10,000 training rows, 2,000 test rows, "
-        "two strided convolutions a picture (1.6 M parameters for five modalities), 64 latent "
-        "numbers (32 shared and 32 for each modality where a recipe has private ones), 15 epochs "
-        "of batches of 128 with Adam at 3e-3 for all, on one CPU thread. "
-        "*MultiVae* and *polymodal* have the papers' settings on these data (Laplace "
-        "likelihoods of scale 0.75, divergences "
-        "weighted 2.5). Each code starts its weights in its own manner, and polymodal shortens "
-        "gradients of a norm above 100, MultiVae none; *polymodal, plain* has torch's start and "
-        "no such limit, as MultiVae has them. *polymodal, defaults* has the recipes' own, but for "
-        "these sizes, a Laplace likelihood that learns its scale, and networks whose ReLUs leak "
-        "(.01), as the library's do unless told. The recipe `polymodal` is the library's own.",
+        "two strided convolutions a picture (1.6 M parameters for five modalities), decoders of "
+        "64 latent numbers (all shared, or 32 shared and 32 of the modality's own: then a row has "
+        "96 in all on handsign and 192 on polydigits), 15 epochs of batches of 128 with Adam at "
+        "3e-3 for all, on one CPU thread. *MultiVae* and *polymodal* have the papers' settings on "
+        "these data (Laplace likelihoods of scale 0.75, divergences weighted 2.5). Each code "
+        "starts its weights in its own manner, and polymodal shortens gradients of a norm above "
+        "100, MultiVae none; *polymodal, plain* has torch's start and no such limit, as MultiVae "
+        "has them. *polymodal, defaults* has the recipes' own, but for these sizes, a Laplace "
+        "likelihood that learns its scale, and networks whose ReLUs leak (.01), as the library's "
+        "do unless told. The recipe `polymodal` is the library's own.",
         "**These are small runs.** Published models had 60,000 rows, deep residual networks and "
         "150 to 300 epochs, which no CPU does in a sitting: the values below say which code gets "
         "further on one budget, not what a method can reach. Classifiers trained on the real "

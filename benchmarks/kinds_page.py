@@ -30,10 +30,10 @@ SETTINGS = {
     "git": "Training ended by the clock (`--max-seconds`), and 400 rows drawn at random are "
     "held out; all else is the library's default.",
     "speech": "The first 2,000 of 10,000 training pairs and 400 of 2,000 test pairs; 60 epochs, "
-    "a quarter of what the library would take for so many rows.",
+    "three tenths of what the library would take for so many rows.",
     "signs": "The first 2,000 of 20,000 training pairs and 400 of 4,000 test pairs; 60 epochs, "
-    "a quarter of what the library would take for so many rows.",
-    "spikes": "75 epochs, three quarters of what the library would take; the spikes' likelihood "
+    "three tenths of what the library would take for so many rows.",
+    "spikes": "75 epochs, two thirds of what the library would take; the spikes' likelihood "
     "(negative binomial, as for all counts) and the convolutional networks of series are its "
     "defaults.",
     "adrenal": "`latent_dim=8` (by default 32) and 200 epochs, half of the library's number; a "

@@ -98,13 +98,15 @@ def page(found: dict[str, dict]) -> str:
         f"All defaults{epochs}, by `python benchmarks/own_recipe.py --folder DIR --data DATA`. "
         "*skill*: 0 is as good as the best simple method for every single column or modality, "
         "+0.10 is 10 % less error, with its 95 % interval over test rows and, where there are "
-        "several, seeds; methods that cannot be told apart share a rank. *log p*: nats a row and "
-        "question. Under each table stands what `compare` itself recommends.",
+        "several, seeds. *log p*: nats a row and question. Shared latents have one size "
+        "for all; `polymodal` has private ones beside them, the others here have none. "
+        "Under each table stands what `compare` itself recommends.",
         f"`{OWN}` has the highest skill of the recipes on {len(highest)} of {len(found)} sets: "
         f"{listed(highest)}; beyond noise on {listed(surely)}; `compare` picks it on "
         f"{listed(picked)} (of recipes that cannot be told apart it picks the cheaper)."
         f"{' Not compared: ' + ', '.join(left) + '.' if left else ''} The library's own recipe is "
         f"the default where it wins on {LEAST_WINS} sets at least{manner(picked, surely)}. "
+        f"{likelihoods(skills)} "
         "Skill is the error of values; whether what is made shows the "
         "right class, and looks real, is another question, which [fidelity](../fidelity.md) "
         "answers.",
@@ -125,6 +127,19 @@ def manner(picked: list[str], surely: list[str]) -> str:
         return ""
     also = f" and by what `compare` picks ({len(picked)})" if len(picked) >= LEAST_WINS else ""
     return f": by its highest skill{also}, not beyond noise"
+
+
+def likelihoods(skills: dict[str, dict]) -> str:
+    """Where it gives what was hidden the highest likelihood, another order than skill's."""
+    most = [
+        name
+        for name, rows in skills.items()
+        if max(rows, key=lambda method: rows[method]["log_likelihood"]["value"]) == OWN
+    ]
+    return (
+        f"By *log p*, the likelihood of what was hidden, it is the best on {len(most)} of "
+        f"{len(skills)}: {listed(most)}."
+    )
 
 
 def listed(names: list[str]) -> str:
