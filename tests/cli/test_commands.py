@@ -61,6 +61,11 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         ("fit bundled:penguins --recipe mopo", "Did you mean 'mopoe'?"),
         ("fit bundled:penguins --set bta=2", "Did you mean 'beta'?"),
         ("fit bundled:penguins --set beta", "key=value"),
+        ("fit bundled:penguins --network conv", "--network expects key=value, such as --network"),
+        ("fit bundled:penguins --network serie=conv", "Did you mean 'series'?"),
+        ("fit bundled:penguins --network series=both", "--network: series must be one of conv,"),
+        ("fit bundled:penguins --network hidden=8", "--network hidden must be a list of whole"),
+        ("fit bundled:penguins --network dropout=x", "--network dropout must be a number"),
         ("fit bundled:penguins --set latent_dim=3", "--latent-dim"),
         ("fit bundled:penguins --set bogus=1", "Recipe polymodal has no setting 'bogus'."),
         (

@@ -77,9 +77,11 @@ def test_other_values_of_such_settings_are_refused(
 def test_what_is_written_reads_back_the_same(
     words: list[str], own: int | None, options: dict, tmp_path: Path
 ) -> None:
-    given = ["fit", "bundled:penguins", "--set", "beta=0.5", "--out", "a.pm", *words]
+    networks = ["--network", "series=recurrent", "--network", "hidden=[8, 4]"]
+    given = ["fit", "bundled:penguins", "--set", "beta=0.5", "--out", "a.pm", *networks, *words]
     assert main(given) == 1
     assert options["private-dim"] == own
+    assert options["network"] == {"series": "recurrent", "hidden": [8, 4]}
     first = dict(options)
     config = tmp_path / "a.pm.yaml"
     config.write_text(fit_verb.as_yaml({k: v for k, v in first.items() if k != "resume"}))
@@ -95,6 +97,7 @@ def test_what_is_written_reads_back_the_same(
         ("a: [\n", "cannot be read as YAML"),
         ("[" * 5000, "cannot be read as YAML"),
         ("set: 3\n", "must hold settings"),
+        ("network: conv\n", "`network` must hold settings, such as {series: recurrent}"),
         ("epochs: many\n", "many"),
         ("given: [a]\n", "No option in run.yaml named 'given'. Known: data,"),
         ("epochs: 3\nseed: 1\nepochs: 4\n", "run.yaml, line 3: 'epochs' stands twice"),

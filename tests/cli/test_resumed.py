@@ -24,6 +24,7 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows.iloc[:40].to_csv(folder / "forty.csv", index=False)
     rows.iloc[40:60].to_csv(folder / "others.csv", index=False)
     words = f"fit {folder}/forty.csv --recipe cmvae --set clusters=4 --latent-dim 2 --epochs 1"
+    words += " --network hidden=[16]"
     assert main(f"{words} --seed 3 --run-dir {folder}/begun --out {folder}/begun.pm".split()) == 0
     return folder / "begun"
 
@@ -70,6 +71,7 @@ def test_a_run_goes_on_with_no_other_options(
         "--recipe mopoe": "--recipe cmvae",
         "--private-dim 1": "no --private-dim",
         "--set clusters=5": "--set clusters=4",
+        "--network hidden=[8]": "--network hidden=[16]",
     }.items():
         assert main(f"{words} {other}".split()) == 1, other
         err = capsys.readouterr().err
@@ -101,6 +103,6 @@ def test_a_run_begun_in_python_goes_on_and_says_what_no_option_keeps(
     words = f"fit {tmp_path}/rows.parquet --run-dir {tmp_path}/run --resume --out {tmp_path}/m.pm"
     assert main(words.split()) == 0
     err = capsys.readouterr().err
-    assert "begun in Python with batch_size, networks, settings['beta']" in err
+    assert "begun in Python with batch_size, settings['beta']" in err
     assert "m.pm.yaml" in err
     assert load(tmp_path / "m.pm").get_params()["batch_size"] == 8

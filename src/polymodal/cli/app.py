@@ -36,8 +36,9 @@ from polymodal.cli.overwriting import check_inputs_stay
 
 HELP = """One latent space from several modalities, where anything may be missing.
 
-Give a table whose columns are images, text, numbers and categories, with holes;
-get a model that fills in, translates, generates, embeds, clusters and scores.
+Give a table with holes, whose columns are pictures, texts, sounds, series,
+tags, embeddings, numbers and categories; get a model that fills in,
+translates, generates, embeds, clusters and scores.
 """
 
 EPILOGUE = """Try it on real data that come along (2 minutes, writes a report with pictures):

@@ -43,3 +43,7 @@ PrivateDim = Annotated[
     int | None,
     Parameter(help="Further numbers of each modality alone; as the recipe has it if not given."),
 ]
+Network = Annotated[
+    list[str] | None,
+    Parameter(help="A setting of the networks, such as series=recurrent. May be repeated."),
+]

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from yaml import Node
 
 
+MAPPINGS = {"set": "{beta: 2.5}", "network": "{series: recurrent}"}
+"""Options that hold settings by name, with an example."""
+
+
 def read_config(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
     """Give each option that the command line left open the value of the file, if it has one."""
     # What is not parsed is the program's own, and no option of anybody's.
@@ -27,13 +31,13 @@ def read_config(app: App, commands: tuple[str, ...], arguments: ArgumentCollecti
     for key, value in read_mapping(path).items():
         key = str(key).replace("_", "-")
         argument = found[f"--{check_known(key, known, f'option in {path} named')}"]
-        if value is None or (argument.tokens and key != "set"):
+        if value is None or (argument.tokens and key not in MAPPINGS):
             continue
         flags = list(argument.tokens)
         argument.tokens.clear()
         for word in _words(key, value, path):
             argument.append(Token(keyword=f"--{key}", value=word, source=str(path)))
-        # A later --set wins, so the flags come after the file.
+        # A later setting wins, so the flags come after the file.
         for token in flags:
             argument.append(token)
 
@@ -78,12 +82,12 @@ def _check_names(node: Node | None, path: Path) -> None:
             line = key.start_mark.line + 1
             raise CommandError(f"{path}, line {line}: {name!r} stands twice; take one out.")
         names.add(name)
-        if name == "set":
+        if name in MAPPINGS:
             _check_names(value, path)
 
 
-def parse_settings(pairs: list[str] | None) -> dict[str, Any]:
-    """``["beta=2.5", ...]`` -> ``{"beta": 2.5, ...}``; values are YAML scalars.
+def parse_settings(pairs: list[str] | None, option: str = "--set") -> dict[str, Any]:
+    """``["beta=2.5", ...]`` -> ``{"beta": 2.5, ...}``; values are YAML.
 
     Raises:
         CommandError: If one has no ``=``.
@@ -94,11 +98,14 @@ def parse_settings(pairs: list[str] | None) -> dict[str, Any]:
     for pair in pairs or ():
         key, equals, value = pair.partition("=")
         if not equals or not key:
-            raise CommandError(f"--set expects key=value, such as --set beta=2.5; got {pair!r}.")
+            such = MAPPINGS[option.removeprefix("--")].strip("{}").replace(": ", "=")
+            raise CommandError(
+                f"{option} expects key=value, such as {option} {such}; got {pair!r}."
+            )
         try:
             settings[key.strip().replace("-", "_")] = _number_or(yaml.safe_load(value))
         except (RecursionError, yaml.YAMLError) as error:
-            raise CommandError(f"--set {pair}: the value is not YAML.") from error
+            raise CommandError(f"{option} {pair}: the value is not YAML.") from error
     return settings
 
 
@@ -113,9 +120,9 @@ def _number_or(value: object) -> object:
 def _words(key: str, value: object, path: Path) -> list[str]:
     if isinstance(value, bool):
         return [str(value).lower()]
-    if key == "set":
+    if key in MAPPINGS:
         if not isinstance(value, dict):
-            raise CommandError(f"{path}: `set` must hold settings, such as {{beta: 2.5}}.")
+            raise CommandError(f"{path}: `{key}` must hold settings, such as {MAPPINGS[key]}.")
         return [f"{name}={_scalar(item)}" for name, item in value.items()]
     if isinstance(value, list):
         return [str(item) for item in value]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from polymodal.cli.arguments import Data, Json, PrivateDim, Seed
+from polymodal.cli.arguments import Data, Json, Network, PrivateDim, Seed
 from polymodal.cli.config import parse_settings
 from polymodal.cli.errors import CommandError, WorkError, check_known
 from polymodal.cli.inputs import (
@@ -23,7 +23,7 @@ from polymodal.cli.inputs import (
 from polymodal.cli.left_out import left_out
 from polymodal.cli.outputs import count, print_result, say
 from polymodal.cli.resumed import check_run, options_of_run
-from polymodal.cli.settings import check_device, check_recipe, check_setting
+from polymodal.cli.settings import check_device, check_recipe, check_setting, network_settings
 from polymodal.replacing import write_whole
 
 if TYPE_CHECKING:
@@ -62,13 +62,14 @@ def fit(
         list[str] | None,
         Parameter(name="--set", help="A setting of the recipe: key=value. May be repeated."),
     ] = None,
+    network: Network = None,
     config: Annotated[
         Path | None, Parameter(help="YAML file of these options; flags win over it.")
     ] = None,
     json: Json = False,
     given: Annotated[Set[str], Parameter(parse=False)] = frozenset(),
 ) -> None:
-    """Fit a model to a table whose columns are images, text, numbers and categories, with holes.
+    """Fit a model to a table with holes and columns of any kind that `schema` shows.
 
     Beside the model, OUT.yaml keeps the options; `polymodal fit --config OUT.yaml` fits the same
     again.
@@ -87,6 +88,7 @@ def fit(
         "run-dir": run_dir,
         "validation": validation,
         "set": parse_settings(set_),
+        "network": parse_settings(network, "--network"),
     }
     if run_dir is not None:
         check_run(run_dir, resume)
@@ -114,6 +116,7 @@ def check_options(options: dict[str, Any], resume: bool) -> None:
             raise CommandError(f"--set {name}: use --{name.replace('_', '-')}.")
         check_known(name, own, "setting", f"Recipe {entry.name}")
         options["set"][name] = check_setting(name, value, entry.settings[name])
+    network_settings(options["network"])
     for name, least in (("latent-dim", 1), ("private-dim", 0), ("epochs", 1)):
         value = options[name]
         if value is not None and value < least:
@@ -160,6 +163,7 @@ def run_fit(options: dict[str, Any], resume: bool) -> tuple[MultimodalModel, int
         device=options["device"],
         precision=options["precision"],
         settings=options["set"] or None,
+        networks=network_settings(options["network"]),
         progress=True,
     )
     return model.fit(data, validation=validation, run_dir=run_dir), len(data)

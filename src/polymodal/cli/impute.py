@@ -49,7 +49,7 @@ def impute(
     draws: Annotated[int, Parameter(help="How many times each hole is filled.")] = 20,
     interval: Annotated[
         float | None,
-        Parameter(help="Also write NAME_low and NAME_high, which hold this share of the draws."),
+        Parameter(help="Also NAME_low and NAME_high of a table's numbers: this share of draws."),
     ] = None,
     all_draws: Annotated[
         bool, Parameter(help="Write every draw below the other, with a column `draw`.")

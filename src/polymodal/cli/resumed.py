@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from polymodal.cli.errors import WorkError
 from polymodal.cli.outputs import say
+
+if TYPE_CHECKING:
+    from polymodal.data.modalities import NetworkSettings
 
 _OWN = ("recipe", "latent_dim", "private_dim", "epochs", "seed", "device", "precision")
 """Parameters of an estimator that have an option of `polymodal fit`."""
@@ -56,6 +60,10 @@ def options_of_run(options: Mapping[str, Any], given: Set[str]) -> dict[str, Any
     for name, value in options["set"].items():
         if name not in known or known[name] != value:
             _refuse(options["run-dir"], f"--set {name}", known.get(name), "=", value)
+    own["network"], networks = _chosen(parameters["networks"])
+    for name, value in options["network"].items():
+        if name not in networks or networks[name] != value:
+            _refuse(options["run-dir"], f"--network {name}", networks.get(name), "=", value)
     # What a scalar of YAML cannot be, only Python can have set.
     beyond = [n for n, v in settings.items() if not isinstance(v, bool | int | float | str | None)]
     own["set"] = {name: value for name, value in settings.items() if name not in beyond}
@@ -63,7 +71,7 @@ def options_of_run(options: Mapping[str, Any], given: Set[str]) -> dict[str, Any
     foreign = [
         name
         for name, value in parameters.items()
-        if name not in (*_OWN, "settings", "progress") and value != usual[name]
+        if name not in (*_OWN, "settings", "networks", "progress") and value != usual[name]
     ] + [f"settings[{name!r}]" for name in beyond]
     if foreign:
         say(
@@ -71,6 +79,17 @@ def options_of_run(options: Mapping[str, Any], given: Set[str]) -> dict[str, Any
             f"it goes on with them, and {options['out']}.yaml will lack them."
         )
     return {**options, **own}
+
+
+def _chosen(networks: NetworkSettings | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Settings of networks as YAML has them: those that are not usual, and all."""
+    from polymodal.data.modalities import NetworkSettings
+
+    usual, every = (
+        {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(one).items()}
+        for one in (NetworkSettings(), networks or NetworkSettings())
+    )
+    return {name: value for name, value in every.items() if value != usual[name]}, every
 
 
 def _refuse(run_dir: Path, option: str, own: object, joint: str, got: object) -> None:

@@ -1,13 +1,15 @@
-"""Device and settings of a recipe on the command line, checked before anything is read."""
+"""Device, settings of recipe and networks on the command line, checked before data are read."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
-from polymodal.cli.errors import CommandError
+from polymodal.cli.errors import CommandError, check_known
 
 if TYPE_CHECKING:
+    from polymodal.data.modalities import NetworkSettings
     from polymodal.recipes import Recipe
 
 
@@ -55,7 +57,35 @@ def check_recipe(entry: Recipe, private_dim: int | None, settings: Mapping[str, 
         raise CommandError(f"Recipe {entry.name}: {said}") from fault
 
 
-def check_setting(name: str, value: object, default: object) -> object:
+def network_settings(values: Mapping[str, Any]) -> NetworkSettings | None:
+    """The settings of the networks from their options; None where there are none.
+
+    Raises:
+        CommandError: If a name is unknown or a value cannot be.
+    """
+    from polymodal.data.modalities import NetworkSettings
+
+    usual = NetworkSettings()
+    known = [field.name for field in fields(usual)]
+    chosen = {}
+    for name, value in values.items():
+        default = getattr(usual, check_known(name, known, "setting", "The networks have"))
+        if not isinstance(default, tuple):
+            chosen[name] = check_setting(name, value, default, "--network")
+        elif isinstance(value, list) and all(type(one) is int for one in value):
+            chosen[name] = tuple(value)
+        else:
+            raise CommandError(
+                f"--network {name} must be a list of whole numbers, such as [256, 256]; "
+                f"got {value}."
+            )
+    try:
+        return replace(usual, **chosen) if chosen else None
+    except ValueError as fault:
+        raise CommandError(f"--network: {str(fault).removeprefix('networks: ')}") from fault
+
+
+def check_setting(name: str, value: object, default: object, option: str = "--set") -> object:
     """A setting of the type of its default; where that is None, a number. 0 and 1 may be a bool.
 
     Raises:
@@ -74,7 +104,7 @@ def check_setting(name: str, value: object, default: object) -> object:
         wanted = "a number"
     if not fits or isinstance(value, bool):
         raise CommandError(
-            f"--set {name} must be {wanted}, such as {_such(default)}; got {value}."
+            f"{option} {name} must be {wanted}, such as {_such(default)}; got {value}."
         )
     return value
 
