@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 _SUFFIXES = {
     b"\xff\xd8": ".jpg", b"RIFF": ".wav", b"fLaC": ".flac", b"OggS": ".ogg", b"ID3": ".mp3"
 }  # fmt: skip
-TAG_SEPARATOR = "|"
-"""What stands between the tags of a set in a CSV."""
 
 
 def frame_of(result: object) -> pd.DataFrame:
@@ -108,8 +106,8 @@ def write_frame(
                 found = _files(frame[column], str(column), path, base, png_bytes)
                 frame[column], files = found[0], files + found[1]
         elif isinstance(sample, list | tuple | np.ndarray) and _hold_words(frame[column]):
-            sets = _each(frame[column], list)
-            frame[column] = sets if parquet else _each(sets, TAG_SEPARATOR.join)
+            sets = _each(frame[column], lambda v: [str(tag) for tag in v])
+            frame[column] = sets if parquet else _each(sets, str)
         elif isinstance(sample, np.ndarray | list | tuple):
             numbers = _each(frame[column], _nested)
             frame[column] = numbers if parquet else _each(numbers, json.dumps)
