@@ -161,7 +161,8 @@ def test_what_is_filled_has_the_form_of_whole_numbers(form: str) -> None:
     new[0] = np.array([0.0, 1.0, -0.5], dtype=np.float32)
     cells = objects(data.replace({"a": new}).native()["a"])
     got = cells[0]["array"] if "mappings" in form or "channels" in form else cells[0]
-    assert (got if isinstance(got, str) else str(list(map(int, got)))) == "[0, 32767, -16384]"
+    for one in got if "channels" in form else [got]:
+        assert (one if isinstance(one, str) else str(list(map(int, one)))) == "[0, 32767, -16384]"
     assert list(map(str, cells[1:])) == list(map(str, column[1:]))
 
 

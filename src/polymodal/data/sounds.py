@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from math import gcd
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -143,8 +143,8 @@ def resampled(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:
     return np.clip(made, -1, 1).astype(np.float32)
 
 
-def wav_bytes(samples: np.ndarray, rate: int) -> bytes:
-    """Samples in [-1, 1], or whole numbers, as the bytes of a WAV file, 16 bits, one channel."""
+def wav_bytes(samples: np.ndarray, rate: int, bits: Literal[16, 32] = 16) -> bytes:
+    """Samples in [-1, 1], or whole numbers, as the bytes of a WAV file of one channel."""
     plain = one_channel(narrowed(samples, whole_dtype({0: samples}, "wav_bytes")))
     # by division in float64, so that 16 bits stay the same 16 bits
     whole = plain.dtype.kind in "iu"
@@ -152,9 +152,10 @@ def wav_bytes(samples: np.ndarray, rate: int) -> bytes:
     out = io.BytesIO()
     with wave.open(out, "wb") as file:
         file.setnchannels(1)
-        file.setsampwidth(2)
+        file.setsampwidth(bits // 8)
         file.setframerate(rate)
-        file.writeframes(np.round(np.clip(shown, -1, 1) * 32767).astype("<i2").tobytes())
+        scaled = np.clip(shown, -1, 1).astype(np.float64) * np.iinfo(f"i{bits // 8}").max
+        file.writeframes(np.round(scaled).astype(f"<i{bits // 8}").tobytes())
     return out.getvalue()
 
 
@@ -172,13 +173,27 @@ def sounds_like(cells: np.ndarray, new: np.ndarray, before: Raw, rate: int | Non
         if isinstance(sample, bytes | bytearray):
             cells[row] = wav_bytes(made, rate)
         elif not isinstance(sample, Mapping):
-            cells[row] = made
+            cells[row] = _arranged(made, sample)
         elif "array" in sample or "sampling_rate" in sample:
             said = {"sampling_rate": rate} if "sampling_rate" in sample else {}
-            cells[row] = {**dict.fromkeys(sample), "array": made, **said}
+            cells[row] = {**dict.fromkeys(sample), "array": _arranged(made, sample), **said}
         else:
             cells[row] = {**dict.fromkeys(sample), "bytes": wav_bytes(made, rate)}
     return cells
+
+
+def _arranged(made: np.ndarray, sample: Raw) -> np.ndarray:
+    """New samples with the channels and, where it holds them, the dtype of others."""
+    held = sample.get("array") if isinstance(sample, Mapping) else sample
+    if held is None:
+        return made
+    other = numeric_cell(held, "", "a sound")
+    # Parquet takes arrays of one dtype alone
+    made = made.astype(other.dtype) if np.can_cast(made.dtype, other.dtype, "same_kind") else made
+    if made.ndim == 2 or other.ndim != 2:
+        return made
+    axis = int(np.argmin(other.shape))
+    return np.stack([made] * other.shape[axis], axis)
 
 
 def _whole_of(known: list[Any]) -> np.dtype | None:
