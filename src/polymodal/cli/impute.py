@@ -88,7 +88,8 @@ def impute(
     missing = {name: mask.cpu().numpy() for name, mask in done.imputed.missing.items()}
     known, samples = KnownCells.of(Path(data), fitted.schema_, missing), samples_of(rows)
     extra = write_frame(frame, out, pictures, Path(data).parent, fitted.schema_, known, samples)
-    holes = Holes.of(rows, fitted.schema_, missing, frame)
+    csv = out.suffix.lower() != ".parquet"
+    holes = Holes.of(rows, fitted.schema_, missing, frame, csv=csv)
     said = {
         "out": out, "files": extra, "rows": len(rows), "draws": draws, **holes.to_dict(),
         "columns": list(map(str, frame.columns)),

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from polymodal.cli.holes import shown_as_holes
 from polymodal.cli.known import KnownCells, without_point
 from polymodal.cli.media import AsBytes, columnar, files_beside, held, sound_bytes
+from polymodal.cli.outputs import count, say
 from polymodal.data.png import png_bytes
 from polymodal.data.series import numeric_cell
 from polymodal.data.written import parsed
@@ -107,14 +109,28 @@ def write_frame(
             frame[column] = _of_one_type(frame[column])
         elif str(column) in whole:
             frame[column] = without_point(frame[column])
-    if known is not None and not parquet:
-        frame = known.put_into(frame)
+    if not parquet:
+        _say_what_is_lost(frame, path)
+        frame = frame if known is None else known.put_into(frame)
     with replaced(path) as part:
         if parquet:
             frame.to_parquet(part, index=False)
         else:
             frame.to_csv(part, index=False)
     return files
+
+
+def _say_what_is_lost(frame: pd.DataFrame, path: Path) -> None:
+    """Name the columns of a CSV that have a value which a reader takes for a hole."""
+    for column in frame.select_dtypes(exclude="number"):
+        lost = shown_as_holes(frame[column])
+        if lost.any():
+            such = frame[column].to_numpy(dtype=object)[lost][0]
+            say(
+                f"{path.name}, column {str(column)!r}: {count(int(lost.sum()), 'cell')} "
+                f"{'has' if lost.sum() == 1 else 'have'} a value that a CSV shows as a hole, such "
+                f"as {such!r}; Parquet keeps them apart."
+            )
 
 
 def _as_bytes(
