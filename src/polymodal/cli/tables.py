@@ -14,8 +14,9 @@ from polymodal.cli.holes import shown_as_holes
 from polymodal.cli.known import KnownCells, without_point
 from polymodal.cli.media import AsBytes, columnar, files_beside, held, sound_bytes
 from polymodal.cli.outputs import count, say
+from polymodal.data.kinds import COUNTED
 from polymodal.data.png import png_bytes
-from polymodal.data.series import numeric_cell
+from polymodal.data.series import numeric_cell, whole_if_all
 from polymodal.data.written import parsed
 from polymodal.replacing import replaced
 from polymodal.typing import is_whole
@@ -97,7 +98,7 @@ def write_frame(
         elif spec is not None and spec.kind == "audio" and spec.rate and parquet:
             frame[column] = _each(frame[column], lambda v: columnar(parsed(v)))
         elif spec is not None and spec.kind in ("series", "audio"):
-            lists = _each(frame[column], _nested)
+            lists = _each(frame[column], _counts if spec.likelihood in COUNTED else _nested)
             frame[column] = lists if parquet else _each(lists, json.dumps)
         elif isinstance(sample, list | tuple | np.ndarray) and _hold_words(frame[column]):
             sets = _each(frame[column], lambda v: [str(tag) for tag in v])
@@ -106,7 +107,7 @@ def write_frame(
             numbers = _each(frame[column], _nested)
             frame[column] = numbers if parquet else _each(numbers, json.dumps)
         elif parquet:
-            frame[column] = _of_one_type(frame[column])
+            frame[column] = _of_one_type(frame[column], str(column) in whole)
         elif str(column) in whole:
             frame[column] = without_point(frame[column])
     if not parquet:
@@ -155,8 +156,13 @@ def _whole_columns(schema: Schema | None) -> set[str]:
     }
 
 
-def _of_one_type(cells: Any) -> Any:  # noqa: ANN401 (a column)
-    """Strings, where a column has numbers too: Parquet takes one type only."""
+def _of_one_type(cells: Any, whole: bool) -> Any:  # noqa: ANN401 (a column)
+    """Integers of whole numbers without a hole; strings, where a column has numbers too.
+
+    Parquet takes one type only.
+    """
+    if whole and cells.dtype.kind == "f" and cells.notna().all():
+        return whole_if_all(cells.to_numpy())
     if cells.dtype != object or not any(isinstance(one, str) for one in cells):
         return cells
     if not all(isinstance(one, str | int | float | np.number | None) for one in cells):
@@ -181,6 +187,10 @@ def is_picture(value: object) -> bool:
 
 def _nested(value: Any) -> list[Any]:  # noqa: ANN401
     return numeric_cell(parsed(value), "a cell", "a list").tolist()
+
+
+def _counts(value: Any) -> list[Any]:  # noqa: ANN401
+    return whole_if_all(np.asarray(_nested(value))).tolist()
 
 
 def _specs(schema: Schema | None) -> dict[str, ModalitySpec]:
