@@ -66,7 +66,11 @@ def guess_separator(values: list[str]) -> str | None:
 
 def split_tags(text: str, separator: str) -> tuple[str, ...]:
     """The tags of a string, without blanks around them, each once, in the order written."""
-    return tuple(dict.fromkeys(one for part in text.split(separator) if (one := part.strip())))
+    return _plain(text.split(separator))
+
+
+def _plain(tags: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(one for tag in tags if (one := str(tag).strip())))
 
 
 def read_tags(
@@ -103,13 +107,13 @@ def read_tags(
                 "the column another kind in the schema."
             )
         tags = _listed(cell)
-        strange = next((tag for tag in tags if not isinstance(tag, str)), None)
-        if strange is not None or not all(isinstance(tag, str) for tag in tags):
+        strange = [tag for tag in tags if not isinstance(tag, str)]
+        if strange:
             raise ValueError(
-                f"{where}, row {row}: a tag must be a string, got {strange!r:.60}; convert the "
-                "tags to strings."
+                f"{where}, row {row}: a tag must be a string, got {strange[0]!r:.60}; convert it, "
+                "or leave it out. A set that is not known is an empty cell."
             )
-        sets[row] = tuple(dict.fromkeys(str(tag) for tag in tags))
+        sets[row] = _plain(tags)
     return replace(spec, separator=separator), sets, present
 
 
