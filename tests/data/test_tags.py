@@ -229,6 +229,30 @@ def test_filled_tags_have_the_form_of_their_column(trained: str, form: str) -> N
         assert objects(data.formed("t", made))[0] == FILLED[form]
 
 
+@pytest.mark.parametrize(
+    ("cell", "wanted"),
+    [
+        ("red, big", ("red", "big")),
+        ("red; big", ("red", "big")),
+        (" red ", ("red",)),
+        ("green, dark", ("green, dark",)),
+        ("green, dark|red", ("green, dark", "red")),
+        ("red|wine", ("red|wine",)),
+        ("blue, red", ("blue", "red")),
+        ("blue, pink", ("blue", "pink")),
+        ("blue", ("blue",)),
+        ("", ()),
+    ],
+)
+@pytest.mark.parametrize("other", ["big", "red|big", "red;big", "red,big"])
+def test_a_joined_string_means_the_same_whatever_stands_beside_it(
+    cell: str, wanted: tuple, other: str
+) -> None:
+    codec, _ = codec_of([["red", "big"], ["green, dark"], ["red|wine"]])
+    data = from_arrays({"t": [cell, other]}, kinds={"t": "tags"}).read_as(codec.schema)
+    assert data.values("t")[0] == wanted
+
+
 def test_blanks_around_a_tag_are_none_of_it_in_lists_and_strings() -> None:
     codec, data = codec_of([["a", " b", "b ", ""], ["a"]])
     assert codec.schema["t"].levels == ("a", "b")
