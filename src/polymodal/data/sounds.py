@@ -21,6 +21,7 @@ import numpy as np
 from polymodal.data.cells import refuse_infinite
 from polymodal.data.names import Raw, objects
 from polymodal.data.samples import (
+    are_channels,
     as_floats,
     as_whole,
     check_samples,
@@ -237,6 +238,11 @@ def read_audio(
     if values.ndim == 4 and values.shape[1] != 1:
         raise ValueError(f"{where}: spectrograms have one channel, got {values.shape[1]}.")
     size = (values.shape[-2], values.shape[-1])
+    if values.ndim == 3 and spec.rate is not None and spec.size != size:
+        raise ValueError(
+            f"{where}: rows of the shape {size} with a rate may be channels or spectrograms; "
+            "average channels, .mean(1), and leave `rate` out of the schema of spectrograms."
+        )
     if spec.size is not None and spec.size != size:
         raise ValueError(
             f"{where}: the schema has spectrograms of {spec.size} (mel bands, frames), the data "
@@ -283,7 +289,8 @@ def _cells(
             found[row], rates[row] = open_sound(cell, base, spec.rate)
         except ValueError as fault:
             raise ValueError(f"{place}: {str(fault).rstrip('.')}.") from None
-    found |= _samples({r: v for r, v in found.items() if r in rates or v.ndim == 1}, where)
+    waves = {r: v for r, v in found.items() if r in rates or v.ndim == 1 or _channels(spec, v)}
+    found |= _samples(waves, where)
     depths = {one.ndim for one in found.values()}
     if depths and depths <= {2, 3}:
         shapes = {one.shape for one in found.values()}
@@ -304,6 +311,11 @@ def _cells(
         check_samples(one, f"{where}, row {row}")
         sounds[row] = resampled(one, rates.get(row, spec.rate or 1), spec.rate or 1)
     return spec, sounds, present
+
+
+def _channels(spec: ModalitySpec, cell: np.ndarray) -> bool:
+    """Whether a cell of two axes is a sound by the schema: what has a rate is no spectrogram."""
+    return spec.rate is not None and spec.size != cell.shape and are_channels(cell)
 
 
 def _samples(rows: Mapping[int, np.ndarray], where: str) -> dict[int, np.ndarray]:
