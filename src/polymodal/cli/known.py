@@ -16,6 +16,7 @@ import numpy as np
 
 from polymodal.data.list_text import may_be_list
 from polymodal.data.names import objects
+from polymodal.data.sounds import HELD
 from polymodal.data.table_file import as_written, is_delimited
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def samples_of(rows: MultimodalData) -> set[str]:
 
 
 def _is_list(cell: object) -> bool:
-    return may_be_list(cell) if isinstance(cell, str) else isinstance(cell, list | np.ndarray)
+    return may_be_list(cell) if isinstance(cell, str) else isinstance(cell, HELD)
 
 
 def _spellings(known: Iterable[str]) -> dict[int, str]:

@@ -16,7 +16,7 @@ from polymodal.data.names import Raw, nearest, objects
 from polymodal.data.png import as_bytes_like
 from polymodal.data.schema import ModalitySpec, Schema
 from polymodal.data.series import whole_like
-from polymodal.data.sounds import sounds_like
+from polymodal.data.sounds_like import sounds_like
 from polymodal.data.table_file import Written
 from polymodal.data.tags import tags_like
 from polymodal.data.written import written_like

@@ -23,7 +23,6 @@ from polymodal.data.names import Raw, objects
 from polymodal.data.samples import (
     are_channels,
     as_floats,
-    as_whole,
     check_samples,
     narrowed,
     one_channel,
@@ -31,12 +30,12 @@ from polymodal.data.samples import (
 )
 from polymodal.data.schema import ModalitySpec
 from polymodal.data.series import numeric_cell
-from polymodal.data.written import list_fault, parsed
+from polymodal.data.written import list_fault
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".mp3", ".aiff", ".aif", ".au")
 _MAGIC = (b"fLaC", b"OggS", b"ID3", b"\xff\xfb", b"FORM")
-_HELD = (list, tuple, np.ndarray)
-_SOUNDS = (*_HELD, Mapping, bytes, bytearray)
+HELD = (list, tuple, np.ndarray)
+"""What samples stand in."""
 
 
 def holds_sounds(values: list[Any], base: Path | None) -> str | None:
@@ -111,7 +110,7 @@ def _no_file(value: str | Path) -> str:
 
 
 def _array(value: Raw) -> np.ndarray:
-    if not isinstance(value, _HELD):
+    if not isinstance(value, HELD):
         raise ValueError(f"'array' must hold samples, got {value!r:.60}")
     made = numeric_cell(value, "'array'", "samples")
     return made if made.dtype.kind in "iu" else made.astype(np.float32)
@@ -158,54 +157,6 @@ def wav_bytes(samples: np.ndarray, rate: int, bits: Literal[16, 32] = 16) -> byt
         scaled = np.clip(shown, -1, 1).astype(np.float64) * np.iinfo(f"i{bits // 8}").max
         file.writeframes(np.round(scaled).astype(f"<i{bits // 8}").tobytes())
     return out.getvalue()
-
-
-def sounds_like(cells: np.ndarray, new: np.ndarray, before: Raw, rate: int | None) -> np.ndarray:
-    """New sounds in the form of their column: WAV bytes, mappings, whole numbers; else as made."""
-    known = [one for one in map(parsed, before) if isinstance(one, _SOUNDS)]
-    if not known or rate is None:
-        return cells
-    sample, whole = known[0], _whole_of(known)
-    cells = cells.copy()
-    for row in np.flatnonzero(new):
-        if cells[row] is None:
-            continue
-        made = cells[row] if whole is None else as_whole(cells[row], whole)
-        if isinstance(sample, bytes | bytearray):
-            cells[row] = wav_bytes(made, rate)
-        elif not isinstance(sample, Mapping):
-            cells[row] = _arranged(made, sample)
-        elif "array" in sample or "sampling_rate" in sample:
-            said = {"sampling_rate": rate} if "sampling_rate" in sample else {}
-            cells[row] = {**dict.fromkeys(sample), "array": _arranged(made, sample), **said}
-        else:
-            cells[row] = {**dict.fromkeys(sample), "bytes": wav_bytes(made, rate)}
-    return cells
-
-
-def _arranged(made: np.ndarray, sample: Raw) -> np.ndarray:
-    """New samples with the channels and, where it holds them, the dtype of others."""
-    held = sample.get("array") if isinstance(sample, Mapping) else sample
-    if held is None:
-        return made
-    other = numeric_cell(held, "", "a sound")
-    # Parquet takes arrays of one dtype alone
-    made = made.astype(other.dtype) if np.can_cast(made.dtype, other.dtype, "same_kind") else made
-    if made.ndim == 2 or other.ndim != 2:
-        return made
-    axis = int(np.argmin(other.shape))
-    return np.stack([made] * other.shape[axis], axis)
-
-
-def _whole_of(known: list[Any]) -> np.dtype | None:
-    """The dtype of samples if all cells of a column hold whole numbers, else None."""
-    held = [one.get("array") if isinstance(one, Mapping) else one for one in known]
-    if not all(isinstance(one, _HELD) for one in held):
-        return None
-    arrays = dict(enumerate(numeric_cell(one, "", "a sound") for one in held))
-    if not all(one.dtype.kind in "iu" for one in arrays.values()):
-        return None
-    return whole_dtype(arrays, "")
 
 
 def read_audio(
@@ -282,7 +233,7 @@ def _cells(
     rates: dict[int, int] = {}
     for row in np.flatnonzero(present).tolist():
         place, cell = f"{where}, row {row}", values[row]
-        if isinstance(cell, _HELD):
+        if isinstance(cell, HELD):
             found[row] = numeric_cell(cell, place, "a sound")
             continue
         try:
