@@ -137,10 +137,26 @@ def test_whole_numbers_are_written_without_a_point(tmp_path: Path) -> None:
     frame = pd.DataFrame({"n": [3.0, None], "g": [1.0, 2.0], "x": [1.0, 2.0]})
     write_frame(frame, tmp_path / "o.csv", schema=schema)
     assert (tmp_path / "o.csv").read_text() == "n,g,x\n3,1,1.0\n,2,2.0\n"
+    frame["n"] = [3.0, 4.0]
+    write_frame(frame, tmp_path / "o.parquet", schema=schema)
+    dtypes = pd.read_parquet(tmp_path / "o.parquet").dtypes
+    assert dtypes.map(str).tolist() == ["int64", "int64", "float64"]
     mixed = pd.DataFrame({"c": pd.Series([1.0, "A", None], dtype=object)})
     write_frame(mixed, tmp_path / "o.parquet")
     assert pd.read_parquet(tmp_path / "o.parquet")["c"].tolist()[:2] == ["1", "A"]
     assert KnownCells.of(Path("x.parquet"), schema, {}) is None
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_series_of_counts_are_written_without_a_point(suffix: str, tmp_path: Path) -> None:
+    counts = ModalitySpec("series", column="s", size=(2, 2), likelihood="poisson")
+    plain = ModalitySpec("series", column="r", size=(1, 1), likelihood="gaussian")
+    made = {"s": list(np.array([[[1.0, 0.0], [3.0, 2.0]]])), "r": list(np.array([[2.0]]))}
+    schema = Schema({"s": counts, "r": plain})
+    write_frame(pd.DataFrame(made), tmp_path / f"o.{suffix}", schema=schema)
+    back = (pd.read_csv if suffix == "csv" else pd.read_parquet)(tmp_path / f"o.{suffix}").loc[0]
+    said = [str(one) if suffix == "csv" else str(np.stack(one).tolist()) for one in back]
+    assert said == ["[[1, 0], [3, 2]]", "[2.0]"]
 
 
 def test_a_sound_keeps_its_own_rate_and_a_list_of_samples_is_no_name(tmp_path: Path) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from polymodal.cli import main
+from polymodal.cli.tables import write_frame
+from polymodal.data import ModalitySpec, Schema
+from polymodal.data.names import objects
 from polymodal.data.sounds import wav_bytes
 
 RATE = 4000
@@ -79,3 +84,99 @@ def test_each_kind_goes_from_a_file_to_answers(
     assert len(pd.read_parquet(tmp_path / "t.parquet")) == 32
     scored = run(f"score {model} {data}")["log_likelihood"]
     assert np.isfinite(scored).all()
+
+
+QUIET = 1e-5 * np.sin(np.arange(2400) / 3).reshape(8, 300)
+"""Sounds of which 16 bits would keep nothing."""
+
+
+@pytest.fixture(scope="module")
+def listener(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of sounds that are lists of samples."""
+    folder = tmp_path_factory.mktemp("sounds")
+    rows = pd.DataFrame({"s": list(QUIET), "y": np.arange(8.0)})
+    rows.to_parquet(folder / "train.parquet")
+    (folder / "s.yaml").write_text(
+        "modalities:\n"
+        "  s: {kind: audio, column: s, rate: 4000}\n"
+        "  t: {kind: table, columns: {y: {kind: number}}}\n"
+    )
+    words = f"fit {folder}/train.parquet --schema {folder}/s.yaml --epochs 1 --latent-dim 2"
+    assert main([*words.split(), "--out", f"{folder}/m.pm"]) == 0
+    return folder / "m.pm"
+
+
+def filled(cells: list, model: Path, folder: Path, source: str, out: str) -> list:
+    """The sounds of a file after ``impute``; the first of them is a hole."""
+    rows = pd.DataFrame({"s": objects([None, *cells]), "y": np.arange(len(cells) + 1.0)})
+    if source.endswith(".csv"):
+        rows.to_csv(folder / source, index=False)
+    else:
+        rows.to_parquet(folder / source)
+    assert main(["impute", f"{model}", f"{folder}/{source}", "--out", f"{folder}/{out}"]) == 0
+    back = (pd.read_csv if out.endswith(".csv") else pd.read_parquet)(folder / out)
+    return back["s"].tolist()
+
+
+FORMS = {
+    "float64": list(QUIET),
+    "float32": list(QUIET.astype(np.float32)),
+    "whole": [[0, 3, -2]] * 3,
+    "channels": [one.reshape(2, 150).tolist() for one in QUIET],
+    "channels last": [one.reshape(150, 2).tolist() for one in QUIET],
+}
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+@pytest.mark.parametrize("form", FORMS)
+def test_known_sounds_stay_in_parquet(
+    form: str, mapped: bool, listener: Path, tmp_path: Path
+) -> None:
+    cells = FORMS[form]
+    given = [{"array": one, "sampling_rate": RATE} for one in cells] if mapped else cells
+    new, *known = filled(given, listener, tmp_path, "in.parquet", "out.parquet")
+    if mapped:
+        assert {one["sampling_rate"] for one in (new, *known)} == {RATE}
+        new, *known = (one["array"] for one in (new, *known))
+    for was, now in zip(cells, known, strict=True):
+        np.testing.assert_array_equal(np.stack(now), was)
+    assert np.stack(new).ndim == np.ndim(cells[0])
+    assert np.stack(new).dtype == np.stack(known[0]).dtype
+    if form == "float32":
+        assert known[0].dtype == np.float32
+
+
+def test_known_lists_of_samples_stay_in_a_csv(listener: Path, tmp_path: Path) -> None:
+    cells = [f"[{i}e-5,0.0, 1E-5]" for i in range(3)]
+    new, *known = filled(cells, listener, tmp_path, "in.csv", "out.csv")
+    assert known == cells
+    assert np.isfinite(json.loads(new)).all()
+    assert not list(tmp_path.glob("*_s"))
+    new, *known = filled(cells, listener, tmp_path, "in.csv", "out.parquet")
+    assert [one.tolist() for one in known] == [json.loads(one) for one in cells]
+    new, *known = filled(list(QUIET), listener, tmp_path, "in.parquet", "out.csv")
+    assert [json.loads(one) for one in known] == QUIET.tolist()
+
+
+def test_quiet_sounds_of_mappings_are_heard_beside_a_csv(listener: Path, tmp_path: Path) -> None:
+    soundfile = pytest.importorskip("soundfile")
+    cells = [{"array": one, "sampling_rate": RATE} for one in QUIET]
+    _, *known = filled(cells, listener, tmp_path, "in.parquet", "out.csv")
+    for was, name in zip(QUIET, known, strict=True):
+        samples, rate = soundfile.read(tmp_path / name)
+        assert rate == RATE
+        np.testing.assert_allclose(samples, was, atol=1e-9)
+
+
+def test_mappings_of_pictures_and_sound_files_stay_mappings_in_parquet(tmp_path: Path) -> None:
+    loud, buffer = wav_bytes(np.array([0.0, 1.0]), RATE), io.BytesIO()
+    Image.new("L", (2, 2)).save(buffer, "PNG")
+    (tmp_path / "a.wav").write_bytes(loud)
+    schema = Schema({"s": ModalitySpec("audio", column="s", rate=RATE)})
+    sounds = [{"bytes": loud, "path": "b.wav"}, {"bytes": None, "path": "a.wav"}]
+    pictures = [{"bytes": buffer.getvalue(), "path": "b.png"}, None]
+    rows = pd.DataFrame({"s": objects(sounds), "p": objects(pictures)})
+    write_frame(rows, tmp_path / "o.parquet", {"p"}, tmp_path, schema)
+    back = pd.read_parquet(tmp_path / "o.parquet")
+    assert back["p"].tolist() == pictures
+    assert back["s"].tolist() == [sounds[0], {"bytes": loud, "path": "a.wav"}]

@@ -9,8 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import polymodal as pm
 from polymodal.cli import main
+from polymodal.cli.tables import write_frame
+from polymodal.data import ModalitySpec
 from polymodal.data.names import objects
+from polymodal.data.written import parsed
 
 SETS = [["wave", "sea"], ["leaf"]] * 15
 
@@ -59,5 +63,18 @@ def test_new_rows_have_the_form_of_training(model: str, work: Path) -> None:
         assert main(["generate", f"{work}/{model}.pm", "--n", "5", "--out", f"{out}"]) == 0
         for cell in read_back(out):
             assert isinstance(cell, str) == ("csv" in (model, kind))
-            tags = cell.split("|") if isinstance(cell, str) else cell
-            assert set(tags) <= {"wave", "sea", "leaf"}
+            assert set(tags_of(cell)) <= {"wave", "sea", "leaf"}
+
+
+def tags_of(cell: Any) -> list[str]:
+    held = parsed(cell)
+    return held.split("|") if isinstance(held, str) else list(held)
+
+
+def test_lists_of_tags_are_lists_in_a_csv_too(tmp_path: Path) -> None:
+    sets = [["red|wine", "it's"], ["big"], [], None]
+    write_frame(pd.DataFrame({"t": objects(sets), "x": range(4)}), tmp_path / "a.csv")
+    assert read_back(tmp_path / "a.csv")[1:3] == ["['big']", "[]"]
+    schema = pm.Schema({"t": ModalitySpec("tags", column="t")})
+    again = pm.read(tmp_path / "a.csv", schema).values("t")
+    assert again.tolist() == [None if one is None else tuple(one) for one in sets]

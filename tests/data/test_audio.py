@@ -161,7 +161,8 @@ def test_what_is_filled_has_the_form_of_whole_numbers(form: str) -> None:
     new[0] = np.array([0.0, 1.0, -0.5], dtype=np.float32)
     cells = objects(data.replace({"a": new}).native()["a"])
     got = cells[0]["array"] if "mappings" in form or "channels" in form else cells[0]
-    assert (got if isinstance(got, str) else str(list(map(int, got)))) == "[0, 32767, -16384]"
+    for one in got if "channels" in form else [got]:
+        assert (one if isinstance(one, str) else str(list(map(int, one)))) == "[0, 32767, -16384]"
     assert list(map(str, cells[1:])) == list(map(str, column[1:]))
 
 
@@ -187,6 +188,21 @@ def test_channels_are_averaged_whichever_axis_they_are(axis: int) -> None:
     data = read(pd.DataFrame({"sound": objects(both)}))
     assert (data.schema["sound"].rate, data.schema["sound"].size) == (RATE, None)
     np.testing.assert_allclose(data.values("sound")[1], TONES[1] / 2, atol=1e-6)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("form", [np.asarray, np.ndarray.tolist, lambda one: str(one.tolist())])
+def test_lists_of_channels_are_sounds_where_the_schema_has_a_rate(axis: int, form) -> None:
+    both = objects(form(np.stack([one, 0 * one], axis)) for one in TONES)
+    schema = pm.Schema({"a": ModalitySpec("audio", column="a", rate=RATE)})
+    data = read(pd.DataFrame({"a": both}), schema)
+    np.testing.assert_allclose(data.values("a")[1], TONES[1] / 2, atol=1e-6)
+    # a model of one channel reads them too
+    codec, _ = codec_of(objects(TONES), rate=RATE)
+    assert codec.encode(read(pd.DataFrame({"a": both}), codec.schema)).present["a"].all()
+    spectra = pm.Schema({"a": ModalitySpec("audio", column="a")})
+    size = (2, 2000) if axis == 0 else (2000, 2)
+    assert read(pd.DataFrame({"a": both}), spectra).schema["a"].size == size
 
 
 def test_a_mapping_without_a_rate_takes_that_of_the_schema() -> None:
@@ -240,7 +256,18 @@ def test_a_cell_that_is_no_sound_is_one_sentence(cell: object, said: str) -> Non
         (np.array([[0.0, np.nan]]), {"rate": RATE}, "row 0: a sound has NaN in some places"),
         (objects([[0.0, np.nan]]), {"rate": RATE}, "row 0: the sound has NaN or infinite"),
         (objects([[]]), {"rate": RATE}, "row 0: the sound has no samples"),
-        (objects([[0.0], [[0.0]]]), {"rate": RATE}, "some rows are samples, others spectro"),
+        (
+            objects([[0.0], np.zeros((3, 4))]),
+            {"rate": RATE},
+            "some rows are samples, others spectro",
+        ),
+        (
+            np.zeros((5, 2, 900)),
+            {"rate": RATE},
+            r"shape \(2, 900\) with a rate may be channels or",
+        ),
+        (objects([np.zeros((8, 900))]), {"rate": RATE}, r"shape \(8, 900\) with a rate may be"),
+        (objects([[]]), {"rate": RATE}, r"row 0: .* leave the cell empty \(None\)"),
         (objects([np.zeros((2, 3)), np.zeros((2, 4))]), {}, "spectrograms must have one shape"),
         (np.zeros((2, 3, 4, 5)), {}, "spectrograms have one channel, got 3"),
         (np.zeros((2, 8, 9)), {"size": (8, 10)}, "the schema has spectrograms of \\(8, 10\\)"),

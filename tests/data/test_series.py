@@ -176,6 +176,13 @@ def test_what_is_filled_is_whole_where_the_column_is(before: list, wanted: str) 
     assert list(data.replace({"s": new}).native()["s"]) == [*before, wanted]
 
 
+def test_counts_are_whole_where_none_is_known() -> None:
+    spec = ModalitySpec("series", column="s", size=(1, 2), likelihood="poisson")
+    rows = read(pd.DataFrame({"s": [None, None]}), pm.Schema({"s": spec}))
+    filled = rows.replace({"s": np.array([[4.0, 0.0], [np.nan, 1.0]])}).native()["s"]
+    assert str(filled[0].tolist()) == "[4, 0]"
+
+
 def test_generated_counts_in_a_frame_are_whole() -> None:
     codec, _ = codec_of(objects([one.tolist() for one in COUNTS]))
     made = contained(codec, {"s": codec.decode("s", torch.ones(2, 18))}, "frame")

@@ -76,6 +76,7 @@ def test_a_row_of_nan_is_absent() -> None:
     ("values", "settings", "said"),
     [
         ([["a", 3]], {}, "row 0: a tag must be a string, got 3"),
+        ([["a", None]], {}, "row 0: a tag must be a string, got None; .* or leave it out"),
         ([["a"], 3.5], {}, "row 1: expected a list of tags or a string, got 3.5"),
         (np.array([[0, 2.0]]), {}, "row 0, tag 1: expected 0 or 1, got 2.0"),
         (np.array([[0, np.inf]]), {}, "row 0, tag 1: expected 0 or 1, got inf"),
@@ -226,3 +227,36 @@ def test_filled_tags_have_the_form_of_their_column(trained: str, form: str) -> N
         assert cells[0] == FILLED[form]
         assert list(map(str, cells[1:])) == list(map(str, column[1:]))
         assert objects(data.formed("t", made))[0] == FILLED[form]
+
+
+@pytest.mark.parametrize(
+    ("cell", "wanted"),
+    [
+        ("red, big", ("red", "big")),
+        ("red; big", ("red", "big")),
+        (" red ", ("red",)),
+        ("green, dark", ("green, dark",)),
+        ("green, dark|red", ("green, dark", "red")),
+        ("red|wine", ("red|wine",)),
+        ("blue, red", ("blue", "red")),
+        ("blue, pink", ("blue", "pink")),
+        ("blue", ("blue",)),
+        ("", ()),
+    ],
+)
+@pytest.mark.parametrize("other", ["big", "red|big", "red;big", "red,big"])
+def test_a_joined_string_means_the_same_whatever_stands_beside_it(
+    cell: str, wanted: tuple, other: str
+) -> None:
+    codec, _ = codec_of([["red", "big"], ["green, dark"], ["red|wine"]])
+    data = from_arrays({"t": [cell, other]}, kinds={"t": "tags"}).read_as(codec.schema)
+    assert data.values("t")[0] == wanted
+
+
+def test_blanks_around_a_tag_are_none_of_it_in_lists_and_strings() -> None:
+    codec, data = codec_of([["a", " b", "b ", ""], ["a"]])
+    assert codec.schema["t"].levels == ("a", "b")
+    assert data.values("t")[0] == ("a", "b")
+    assert codec_of(["a; b;b ;"])[1].values("t")[0] == ("a", "b")
+    codec, data = codec_of([["b "], ["a"]], levels=(" b", "a"))
+    assert codec.encode(data).x["t"].tolist() == [[1, 0], [0, 1]]

@@ -1,8 +1,8 @@
-"""What became of the holes of a table: filled, filled with the empty text, or left open."""
+"""What became of the holes of a table: filled, with what a CSV shows as a hole, or left open."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +10,13 @@ import numpy as np
 
 from polymodal.cli.left_out import listed
 from polymodal.cli.outputs import count
+from polymodal.data.table_file import holes_among
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from polymodal.data.dataset import MultimodalData
-    from polymodal.data.schema import Schema
+    from polymodal.data.schema import ModalitySpec, Schema
 
 
 @dataclass(frozen=True)
@@ -24,13 +25,13 @@ class Holes:
 
     Arguments:
         filled: Modality -> how many have a value now.
-        empty: Text modality -> how many got the empty text, in one draw at least.
+        lost: Modality -> how many got what the file, a CSV, shows as a hole, in one draw at least.
         left_open: Column that the model does not know -> how many it has.
         share: Of the rows, those that had a hole in a modality of the model.
     """
 
     filled: Mapping[str, int]
-    empty: Mapping[str, int]
+    lost: Mapping[str, int]
     left_open: Mapping[str, int]
     share: float
 
@@ -41,6 +42,8 @@ class Holes:
         schema: Schema,
         missing: Mapping[str, np.ndarray],
         frame: pd.DataFrame,
+        *,
+        csv: bool,
     ) -> Holes:
         """Those of some rows.
 
@@ -49,24 +52,22 @@ class Holes:
             schema: The model's.
             missing: Modality -> what was filled in, bool (N,) or (N, P).
             frame: What came of it, N rows or N rows once a draw.
+            csv: Whether it is written to a CSV.
         """
-        empty = {
-            name: int((mask & _empty(frame, schema, name, len(mask))).sum())
-            for name, mask in missing.items()
-            if schema[name].kind == "text"
-        }
-        filled = {name: int(mask.sum()) - empty.get(name, 0) for name, mask in missing.items()}
+        lost = dict.fromkeys(missing, 0)
+        if csv:
+            lost = {name: _lost(frame, schema[name], mask) for name, mask in missing.items()}
+        filled = {name: int(mask.sum()) - lost[name] for name, mask in missing.items()}
         there = [mask if mask.ndim == 1 else mask.any(1) for mask in missing.values()]
         share = float(np.any(there, axis=0).mean())
-        return cls(
-            filled, {name: n for name, n in empty.items() if n}, _unknown(rows, schema), share
-        )
+        lost = {name: n for name, n in lost.items() if n}
+        return cls(filled, lost, _unknown(rows, schema), share)
 
     def __str__(self) -> str:
         lines = [f"{name}: {count(n, 'hole')} filled" for name, n in self.filled.items() if n]
         lines += [
-            f"{name}: {count(n, 'hole')} got the empty text, which a CSV shows as a hole"
-            for name, n in self.empty.items()
+            f"{name}: {count(n, 'hole')} got a value that a CSV shows as a hole"
+            for name, n in self.lost.items()
         ]
         if self.left_open:
             named = listed(f"{name} ({count(n, 'hole')})" for name, n in self.left_open.items())
@@ -76,16 +77,31 @@ class Holes:
     def to_dict(self) -> dict[str, Any]:
         """As plain values."""
         return {
-            "filled": dict(self.filled), "filled_empty": dict(self.empty),
+            "filled": dict(self.filled), "lost_in_csv": dict(self.lost),
             "left_open": dict(self.left_open), "share_of_rows_with_holes": self.share,
         }  # fmt: skip
 
 
-def _empty(frame: pd.DataFrame, schema: Schema, name: str, n_rows: int) -> np.ndarray:
-    """Rows whose text has nothing to be seen, in one draw at least, bool (N,)."""
-    column = next(one for one in (schema[name].column, name) if one in frame)
-    cells = [one is None or not str(one).strip() for one in frame[column]]
-    return np.asarray(np.array(cells, dtype=bool).reshape(-1, n_rows).any(0))
+def shown_as_holes(cells: Iterable[Any]) -> np.ndarray:
+    """Where cells have a value that a CSV shows as a hole, such as the empty text; bool (N,)."""
+    held = [one if isinstance(one, str) else "-" for one in cells]
+    holes = holes_among(held)
+    return np.fromiter((one in holes for one in held), dtype=bool, count=len(held))
+
+
+def _lost(frame: pd.DataFrame, spec: ModalitySpec, filled: np.ndarray) -> int:
+    """How many of the filled holes (N,) or (N, P) are shown as holes, in one draw at least."""
+    lost = 0
+    for place, column in enumerate(spec.sources):
+        if column in frame:
+            one_by_one = (
+                filled[:, place]
+                if spec.kind == "table"
+                else filled.reshape(len(filled), -1).any(1)
+            )
+            shown = shown_as_holes(frame[column]).reshape(-1, len(filled)).any(0)
+            lost += int((one_by_one & shown).sum())
+    return lost
 
 
 def _unknown(rows: MultimodalData, schema: Schema) -> dict[str, int]:

@@ -65,7 +65,7 @@ def impute(
     each fills all holes of a row together, so relations between columns hold.
     """
     from polymodal.cli.holes import Holes
-    from polymodal.cli.known import KnownCells
+    from polymodal.cli.known import KnownCells, samples_of
     from polymodal.cli.tables import frame_of, stacked, write_frame
 
     check_options(draws, refine, interval, all_draws=all_draws)
@@ -86,9 +86,10 @@ def impute(
     specs = fitted.schema_.modalities.values()
     pictures = {one for spec in specs if spec.kind == "image" for one in spec.sources}
     missing = {name: mask.cpu().numpy() for name, mask in done.imputed.missing.items()}
-    known = KnownCells.of(Path(data), fitted.schema_, missing)
-    extra = write_frame(frame, out, pictures, Path(data).parent, fitted.schema_, known)
-    holes = Holes.of(rows, fitted.schema_, missing, frame)
+    known, samples = KnownCells.of(Path(data), fitted.schema_, missing), samples_of(rows)
+    extra = write_frame(frame, out, pictures, Path(data).parent, fitted.schema_, known, samples)
+    csv = out.suffix.lower() != ".parquet"
+    holes = Holes.of(rows, fitted.schema_, missing, frame, csv=csv)
     said = {
         "out": out, "files": extra, "rows": len(rows), "draws": draws, **holes.to_dict(),
         "columns": list(map(str, frame.columns)),

@@ -14,17 +14,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from polymodal.data.list_text import may_be_list
 from polymodal.data.names import objects
+from polymodal.data.sounds import HELD
 from polymodal.data.table_file import as_written, is_delimited
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from polymodal.data.dataset import MultimodalData
     from polymodal.data.schema import Schema
 
 _WHOLE = re.compile(r"\s*[+-]?\d+\s*")
 _FILES = ("image", "audio")
-"""Kinds whose cells name files as seen from the table: from another folder the name is another."""
+"""Kinds whose cells may name files as seen from the table: elsewhere the name is another."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,8 @@ class KnownCells:
 
     Arguments:
         written: Its cells as strings, (N,) a column.
-        holes: Column -> where it is filled, bool (N,); a column that is not named has no holes.
+        holes: Column -> where it is filled, or has a name that is rewritten, bool (N,); a column
+            that is not named has none.
     """
 
     written: pd.DataFrame
@@ -56,12 +60,13 @@ class KnownCells:
         for name, mask in missing.items():
             spec = schema[name]
             for place, column in enumerate(spec.sources):
-                if spec.kind in _FILES:
-                    written = written.drop(columns=column, errors="ignore")
-                elif spec.kind == "table":
-                    holes[column] = mask[:, place]
-                else:
-                    holes[column] = mask if mask.ndim == 1 else mask.any(1)
+                hole = np.asarray(mask if mask.ndim == 1 else mask.any(1))
+                if spec.kind == "table":
+                    hole = mask[:, place]
+                elif spec.kind in _FILES and column in written:
+                    names = [not may_be_list(one) for one in written[column]]
+                    hole = np.logical_or(hole, names)
+                holes[column] = hole
         return cls(written, holes)
 
     def put_into(self, frame: pd.DataFrame) -> pd.DataFrame:
@@ -85,6 +90,20 @@ class KnownCells:
                     made = objects(spelled.get(one, one) for one in without_point(made))
                 frame[title] = np.where(np.tile(hole, copies), made, np.tile(stood, copies))
         return frame
+
+
+def samples_of(rows: MultimodalData) -> set[str]:
+    """Columns of sounds whose known cells all are lists of samples, as text in a CSV."""
+    return {
+        str(spec.column)
+        for spec in rows.schema.modalities.values()
+        if spec.kind == "audio" and (cells := rows.column(str(spec.column))) is not None
+        if cells.present.any() and all(map(_is_list, cells.values[cells.present]))
+    }
+
+
+def _is_list(cell: object) -> bool:
+    return may_be_list(cell) if isinstance(cell, str) else isinstance(cell, HELD)
 
 
 def _spellings(known: Iterable[str]) -> dict[int, str]:

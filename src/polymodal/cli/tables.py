@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -11,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from polymodal.cli.holes import shown_as_holes
 from polymodal.cli.known import KnownCells, without_point
+from polymodal.cli.media import AsBytes, columnar, files_beside, held, sound_bytes
 from polymodal.cli.outputs import count, say
+from polymodal.data.kinds import COUNTED
 from polymodal.data.png import png_bytes
-from polymodal.data.series import numeric_cell
-from polymodal.data.sounds import wav_bytes
+from polymodal.data.series import numeric_cell, whole_if_all
 from polymodal.data.written import parsed
 from polymodal.replacing import replaced
 from polymodal.typing import is_whole
@@ -24,13 +25,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from polymodal.data.schema import ModalitySpec, Schema
-
-
-_SUFFIXES = {
-    b"\xff\xd8": ".jpg", b"RIFF": ".wav", b"fLaC": ".flac", b"OggS": ".ogg", b"ID3": ".mp3"
-}  # fmt: skip
-TAG_SEPARATOR = "|"
-"""What stands between the tags of a set in a CSV."""
 
 
 def frame_of(result: object) -> pd.DataFrame:
@@ -65,14 +59,15 @@ def write_frame(
     base: Path | None = None,
     schema: Schema | None = None,
     known: KnownCells | None = None,
+    samples: Collection[str] = (),
 ) -> list[Path]:
     """Write a table as Parquet or CSV, by the suffix of its name.
 
     In Parquet pictures are PNG bytes; a CSV names PNG files that are put into a folder beside it.
     A picture that came as the name of a file stays that file: its bytes in Parquet, its name, as
-    seen from the new file, in a CSV. Sounds likewise, as WAV. Series and spectrograms are lists
-    of lists. Files that the folder had before and the table does not name stay, and are told of
-    on standard error.
+    seen from the new file, in a CSV. Sounds likewise, as WAV. Mappings stay such in Parquet.
+    Series and spectrograms are lists of lists. Files that the folder had before and the table does
+    not name stay, and are told of on standard error.
 
     Arguments:
         frame: The table.
@@ -81,6 +76,7 @@ def write_frame(
         base: The folder that those names are relative to.
         schema: What the columns are, where it is known.
         known: Cells that a CSV is to have exactly as they stood in another.
+        samples: Columns of sounds that are lists of samples, and stay such.
 
     Returns:
         The picture and sound files that were written.
@@ -91,40 +87,62 @@ def write_frame(
     for column in frame.columns:
         sample = next((v for v in frame[column] if v is not None and not _is_nan(v)), None)
         spec = specs.get(str(column))
-        if spec is not None and spec.kind == "audio" and spec.rate:
-            sound, sounds = partial(_wav, rate=spec.rate), _each(frame[column], parsed)
-            if parquet:
-                frame[column] = _each(sounds, partial(sound, base=base))
-            else:
-                found = _files(sounds, str(column), path, base, sound)
-                frame[column], files = found[0], files + found[1]
+        as_bytes = _as_bytes(spec, sample, column in pictures, str(column) in samples)
+        if as_bytes is not None and parquet:
+            change = partial(held, base=base, as_bytes=as_bytes)
+            frame[column] = _each(_each(frame[column], parsed), change)
+        elif as_bytes is not None:
+            cells = _each(frame[column], parsed)
+            frame[column], made = files_beside(cells, str(column), path, base, as_bytes)
+            files += made
+        elif spec is not None and spec.kind == "audio" and spec.rate and parquet:
+            frame[column] = _each(frame[column], lambda v: columnar(parsed(v)))
         elif spec is not None and spec.kind in ("series", "audio"):
-            lists = _each(frame[column], _nested)
+            lists = _each(frame[column], _counts if spec.likelihood in COUNTED else _nested)
             frame[column] = lists if parquet else _each(lists, json.dumps)
-        elif column in pictures or is_picture(sample):
-            if parquet:
-                frame[column] = _each(frame[column], lambda v: png_bytes(v, base))
-            else:
-                found = _files(frame[column], str(column), path, base, png_bytes)
-                frame[column], files = found[0], files + found[1]
         elif isinstance(sample, list | tuple | np.ndarray) and _hold_words(frame[column]):
-            sets = _each(frame[column], list)
-            frame[column] = sets if parquet else _each(sets, TAG_SEPARATOR.join)
+            sets = _each(frame[column], lambda v: [str(tag) for tag in v])
+            frame[column] = sets if parquet else _each(sets, str)
         elif isinstance(sample, np.ndarray | list | tuple):
             numbers = _each(frame[column], _nested)
             frame[column] = numbers if parquet else _each(numbers, json.dumps)
         elif parquet:
-            frame[column] = _of_one_type(frame[column])
+            frame[column] = _of_one_type(frame[column], str(column) in whole)
         elif str(column) in whole:
             frame[column] = without_point(frame[column])
-    if known is not None and not parquet:
-        frame = known.put_into(frame)
+    if not parquet:
+        _say_what_is_lost(frame, path)
+        frame = frame if known is None else known.put_into(frame)
     with replaced(path) as part:
         if parquet:
             frame.to_parquet(part, index=False)
         else:
             frame.to_csv(part, index=False)
     return files
+
+
+def _say_what_is_lost(frame: pd.DataFrame, path: Path) -> None:
+    """Name the columns of a CSV that have a value which a reader takes for a hole."""
+    for column in frame.select_dtypes(exclude="number"):
+        lost = shown_as_holes(frame[column])
+        if lost.any():
+            such = frame[column].to_numpy(dtype=object)[lost][0]
+            say(
+                f"{path.name}, column {str(column)!r}: {count(int(lost.sum()), 'cell')} "
+                f"{'has' if lost.sum() == 1 else 'have'} a value that a CSV shows as a hole, such "
+                f"as {such!r}; Parquet keeps them apart."
+            )
+
+
+def _as_bytes(
+    spec: ModalitySpec | None, sample: object, picture: bool, samples: bool
+) -> AsBytes | None:
+    """What makes bytes of a column's pictures or sounds; None of a column that has none."""
+    if spec is not None and spec.kind == "audio":
+        return partial(sound_bytes, rate=spec.rate) if spec.rate and not samples else None
+    if spec is not None and spec.kind == "series":
+        return None
+    return png_bytes if picture or is_picture(sample) else None
 
 
 def _whole_columns(schema: Schema | None) -> set[str]:
@@ -138,8 +156,13 @@ def _whole_columns(schema: Schema | None) -> set[str]:
     }
 
 
-def _of_one_type(cells: Any) -> Any:  # noqa: ANN401 (a column)
-    """Strings, where a column has numbers too: Parquet takes one type only."""
+def _of_one_type(cells: Any, whole: bool) -> Any:  # noqa: ANN401 (a column)
+    """Integers of whole numbers without a hole; strings, where a column has numbers too.
+
+    Parquet takes one type only.
+    """
+    if whole and cells.dtype.kind == "f" and cells.notna().all():
+        return whole_if_all(cells.to_numpy())
     if cells.dtype != object or not any(isinstance(one, str) for one in cells):
         return cells
     if not all(isinstance(one, str | int | float | np.number | None) for one in cells):
@@ -166,84 +189,14 @@ def _nested(value: Any) -> list[Any]:  # noqa: ANN401
     return numeric_cell(parsed(value), "a cell", "a list").tolist()
 
 
+def _counts(value: Any) -> list[Any]:  # noqa: ANN401
+    return whole_if_all(np.asarray(_nested(value))).tolist()
+
+
 def _specs(schema: Schema | None) -> dict[str, ModalitySpec]:
     """Modalities by the names that their column may have in a result."""
     found = {} if schema is None else dict(schema.modalities)
     return {str(spec.column): spec for spec in found.values() if spec.column} | found
-
-
-def _wav(value: Any, base: Path, rate: int) -> bytes:  # noqa: ANN401
-    """A sound as the bytes of its file (a file's own, or a WAV)."""
-    if isinstance(value, Mapping):
-        rate = int(value.get("sampling_rate") or rate)
-        value = next(v for k in ("bytes", "array", "path") if (v := value.get(k)) is not None)
-    if isinstance(value, bytes | bytearray):
-        return bytes(value)
-    if isinstance(value, str | Path):
-        return (base / value).read_bytes()
-    return wav_bytes(np.asarray(value), rate)
-
-
-def _files(
-    values: Iterable[Any],
-    column: str,
-    path: Path,
-    base: Path,
-    as_bytes: Callable[[Any, Path], bytes],
-) -> tuple[list[str | None], list[Path]]:
-    name = "".join(c if c.isalnum() or c in "-_" else "_" for c in column)
-    folder = path.parent / f"{path.stem}_{name}"
-    names, files = [], []
-    for row, value in enumerate(values):
-        if value is None or _is_nan(value):
-            names.append(None)
-            continue
-        if isinstance(value, str | Path):
-            names.append(_seen_from(path.parent, base, value))
-            continue
-        data = as_bytes(value, base)
-        file = folder / f"{row:06d}{_suffix(data)}"
-        folder.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(data)
-        names.append(f"{folder.name}/{file.name}")
-        files.append(file)
-    _say_what_is_left(folder, path, names)
-    return names, files
-
-
-def _say_what_is_left(folder: Path, path: Path, names: Iterable[str | None]) -> None:
-    """Name files of an earlier table in a folder; they stay, as whose they are is not known."""
-    if not folder.is_dir():
-        return
-    kept = {(path.parent / name).resolve() for name in names if name is not None}
-    left = sorted(one for one in folder.iterdir() if one.is_file() and one.resolve() not in kept)
-    if left:
-        say(
-            f"{folder} also holds {count(len(left), 'file')} from before that {path.name} does "
-            f"not name, such as {left[0].name}; remove them if nothing else does."
-        )
-
-
-def _suffix(data: bytes) -> str:
-    """What a picture's or sound's file is called by its first bytes."""
-    known = {
-        b"\xff\xd8": ".jpg",
-        b"RIFF": ".wav",
-        b"fLaC": ".flac",
-        b"OggS": ".ogg",
-        b"ID3": ".mp3",
-    }
-    return next((suffix for head, suffix in known.items() if data.startswith(head)), ".png")
-
-
-def _seen_from(folder: Path, base: Path, name: str | Path) -> str:
-    """The name of a file, relative to ``base``, as a table in ``folder`` has to give it."""
-    if Path(name).is_absolute() or folder.resolve() == base.resolve():
-        return str(name)
-    try:
-        return os.path.relpath(base.resolve() / name, folder.resolve())
-    except ValueError:  # on another drive
-        return str(base.resolve() / name)
 
 
 def _each(values: Iterable[Any], change: Callable[[Any], Any]) -> list[Any]:

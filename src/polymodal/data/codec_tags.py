@@ -88,7 +88,8 @@ class TagsCodec:
 
     @cached_property
     def _places(self) -> dict[str, int]:
-        return {word: i for i, word in enumerate(self.words)}
+        # schemas and files of before may name tags with blanks around them
+        return {word.strip(): i for i, word in enumerate(self.words)}
 
     def encode(
         self, values: np.ndarray, present: np.ndarray, where: str, unseen: str

@@ -357,7 +357,9 @@ def _missing(there: Raw) -> float:
 
 
 def _same_layout(one: Raw, other: Raw) -> bool:
-    keys = ("kind", "sources", "read_as_words", "mode", "size", "rate")
+    keys = ["kind", "sources", "read_as_words", "mode", "size", "rate"]
+    if other.kind == "tags" and other.separator is None and one.separator is not None:
+        keys.append("levels")  # the strings are split by the tags that are known
     return all(getattr(one, key) == getattr(other, key) for key in keys)
 
 

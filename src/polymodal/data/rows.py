@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from polymodal.data.cells import emptied, masked
-from polymodal.data.kinds import CELLWISE
+from polymodal.data.kinds import CELLWISE, COUNTED
 from polymodal.data.names import Raw, nearest, objects
 from polymodal.data.png import as_bytes_like
 from polymodal.data.schema import ModalitySpec, Schema
 from polymodal.data.series import whole_like
-from polymodal.data.sounds import sounds_like
+from polymodal.data.sounds_like import sounds_like
 from polymodal.data.table_file import Written
 from polymodal.data.tags import tags_like
 from polymodal.data.written import written_like
@@ -232,7 +232,7 @@ class FrameRows(Rows):
         if spec.kind == "audio" and label in frame.columns:
             cells = sounds_like(cells, ~same, frame[label], spec.rate)
         if spec.kind == "series" and label in frame.columns:
-            cells = whole_like(cells, ~same, frame[label])
+            cells = whole_like(cells, ~same, frame[label], spec.likelihood in COUNTED)
         if spec.kind == "tags" and label in frame.columns:
             cells = tags_like(cells, ~same, frame[label], spec.separator or ",")
         elif spec.kind != "image" and label in frame.columns:

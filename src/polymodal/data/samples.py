@@ -13,6 +13,8 @@ import numpy as np
 
 LOUDEST = 1.001
 """Largest sample of a float waveform; resampling may exceed 1 by a hair."""
+MOST_CHANNELS = 2
+"""So many channels a sound has where it is no mapping: more rows may be mel bands."""
 
 
 def whole_dtype(rows: Mapping[int, np.ndarray], where: str) -> np.dtype:
@@ -92,10 +94,15 @@ def one_channel(samples: np.ndarray) -> np.ndarray:
     return as_floats(samples).mean(int(np.argmin(samples.shape)))
 
 
+def are_channels(samples: np.ndarray) -> bool:
+    """Whether an array of two axes is a sound of one or two channels, where it has a rate."""
+    return samples.ndim == 2 and min(samples.shape) <= MOST_CHANNELS
+
+
 def check_samples(samples: np.ndarray, where: str) -> None:
     """Raise a ValueError if there are no samples, or floats that are none of a sound."""
     if not samples.size:
-        raise ValueError(f"{where}: the sound has no samples; put None where there is none.")
+        raise ValueError(f"{where}: the sound has no samples; leave the cell empty (None).")
     if samples.dtype.kind != "f":
         return
     if not np.isfinite(samples).all():

@@ -109,10 +109,15 @@ def _lead(found: list[np.ndarray], size: tuple[int, int] | None) -> tuple[int, .
     return Counter(shapes).most_common(1)[0][0]
 
 
-def whole_like(cells: np.ndarray, new: np.ndarray, before: Iterable[Any]) -> np.ndarray:
-    """New series without a point, where all lists of the column hold whole numbers."""
+def whole_like(
+    cells: np.ndarray, new: np.ndarray, before: Iterable[Any], counted: bool
+) -> np.ndarray:
+    """New series without a point, where all lists of the column hold whole numbers.
+
+    If the column has no list they are without one where they are ``counted``.
+    """
     known = [one for one in map(parsed, before) if isinstance(one, list | tuple | np.ndarray)]
-    if not known or not all(_is_whole(numeric_cell(one, "", "")) for one in known):
+    if not all(_is_whole(numeric_cell(one, "", "")) for one in known) or not (known or counted):
         return cells
     cells = cells.copy()
     for row in np.flatnonzero(new):

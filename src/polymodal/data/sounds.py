@@ -14,15 +14,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from math import gcd
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from polymodal.data.cells import refuse_infinite
 from polymodal.data.names import Raw, objects
 from polymodal.data.samples import (
+    are_channels,
     as_floats,
-    as_whole,
     check_samples,
     narrowed,
     one_channel,
@@ -30,12 +30,12 @@ from polymodal.data.samples import (
 )
 from polymodal.data.schema import ModalitySpec
 from polymodal.data.series import numeric_cell
-from polymodal.data.written import list_fault, parsed
+from polymodal.data.written import list_fault
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".mp3", ".aiff", ".aif", ".au")
 _MAGIC = (b"fLaC", b"OggS", b"ID3", b"\xff\xfb", b"FORM")
-_HELD = (list, tuple, np.ndarray)
-_SOUNDS = (*_HELD, Mapping, bytes, bytearray)
+HELD = (list, tuple, np.ndarray)
+"""What samples stand in."""
 
 
 def holds_sounds(values: list[Any], base: Path | None) -> str | None:
@@ -110,7 +110,7 @@ def _no_file(value: str | Path) -> str:
 
 
 def _array(value: Raw) -> np.ndarray:
-    if not isinstance(value, _HELD):
+    if not isinstance(value, HELD):
         raise ValueError(f"'array' must hold samples, got {value!r:.60}")
     made = numeric_cell(value, "'array'", "samples")
     return made if made.dtype.kind in "iu" else made.astype(np.float32)
@@ -143,8 +143,8 @@ def resampled(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:
     return np.clip(made, -1, 1).astype(np.float32)
 
 
-def wav_bytes(samples: np.ndarray, rate: int) -> bytes:
-    """Samples in [-1, 1], or whole numbers, as the bytes of a WAV file, 16 bits, one channel."""
+def wav_bytes(samples: np.ndarray, rate: int, bits: Literal[16, 32] = 16) -> bytes:
+    """Samples in [-1, 1], or whole numbers, as the bytes of a WAV file of one channel."""
     plain = one_channel(narrowed(samples, whole_dtype({0: samples}, "wav_bytes")))
     # by division in float64, so that 16 bits stay the same 16 bits
     whole = plain.dtype.kind in "iu"
@@ -152,44 +152,11 @@ def wav_bytes(samples: np.ndarray, rate: int) -> bytes:
     out = io.BytesIO()
     with wave.open(out, "wb") as file:
         file.setnchannels(1)
-        file.setsampwidth(2)
+        file.setsampwidth(bits // 8)
         file.setframerate(rate)
-        file.writeframes(np.round(np.clip(shown, -1, 1) * 32767).astype("<i2").tobytes())
+        scaled = np.clip(shown, -1, 1).astype(np.float64) * np.iinfo(f"i{bits // 8}").max
+        file.writeframes(np.round(scaled).astype(f"<i{bits // 8}").tobytes())
     return out.getvalue()
-
-
-def sounds_like(cells: np.ndarray, new: np.ndarray, before: Raw, rate: int | None) -> np.ndarray:
-    """New sounds in the form of their column: WAV bytes, mappings, whole numbers; else as made."""
-    known = [one for one in map(parsed, before) if isinstance(one, _SOUNDS)]
-    if not known or rate is None:
-        return cells
-    sample, whole = known[0], _whole_of(known)
-    cells = cells.copy()
-    for row in np.flatnonzero(new):
-        if cells[row] is None:
-            continue
-        made = cells[row] if whole is None else as_whole(cells[row], whole)
-        if isinstance(sample, bytes | bytearray):
-            cells[row] = wav_bytes(made, rate)
-        elif not isinstance(sample, Mapping):
-            cells[row] = made
-        elif "array" in sample or "sampling_rate" in sample:
-            said = {"sampling_rate": rate} if "sampling_rate" in sample else {}
-            cells[row] = {**dict.fromkeys(sample), "array": made, **said}
-        else:
-            cells[row] = {**dict.fromkeys(sample), "bytes": wav_bytes(made, rate)}
-    return cells
-
-
-def _whole_of(known: list[Any]) -> np.dtype | None:
-    """The dtype of samples if all cells of a column hold whole numbers, else None."""
-    held = [one.get("array") if isinstance(one, Mapping) else one for one in known]
-    if not all(isinstance(one, _HELD) for one in held):
-        return None
-    arrays = dict(enumerate(numeric_cell(one, "", "a sound") for one in held))
-    if not all(one.dtype.kind in "iu" for one in arrays.values()):
-        return None
-    return whole_dtype(arrays, "")
 
 
 def read_audio(
@@ -222,6 +189,11 @@ def read_audio(
     if values.ndim == 4 and values.shape[1] != 1:
         raise ValueError(f"{where}: spectrograms have one channel, got {values.shape[1]}.")
     size = (values.shape[-2], values.shape[-1])
+    if values.ndim == 3 and spec.rate is not None and spec.size != size:
+        raise ValueError(
+            f"{where}: rows of the shape {size} with a rate may be channels or spectrograms; "
+            "average channels, .mean(1), and leave `rate` out of the schema of spectrograms."
+        )
     if spec.size is not None and spec.size != size:
         raise ValueError(
             f"{where}: the schema has spectrograms of {spec.size} (mel bands, frames), the data "
@@ -261,14 +233,15 @@ def _cells(
     rates: dict[int, int] = {}
     for row in np.flatnonzero(present).tolist():
         place, cell = f"{where}, row {row}", values[row]
-        if isinstance(cell, _HELD):
+        if isinstance(cell, HELD):
             found[row] = numeric_cell(cell, place, "a sound")
             continue
         try:
             found[row], rates[row] = open_sound(cell, base, spec.rate)
         except ValueError as fault:
             raise ValueError(f"{place}: {str(fault).rstrip('.')}.") from None
-    found |= _samples({r: v for r, v in found.items() if r in rates or v.ndim == 1}, where)
+    waves = {r: v for r, v in found.items() if r in rates or v.ndim == 1 or _channels(spec, v)}
+    found |= _samples(waves, where)
     depths = {one.ndim for one in found.values()}
     if depths and depths <= {2, 3}:
         shapes = {one.shape for one in found.values()}
@@ -289,6 +262,11 @@ def _cells(
         check_samples(one, f"{where}, row {row}")
         sounds[row] = resampled(one, rates.get(row, spec.rate or 1), spec.rate or 1)
     return spec, sounds, present
+
+
+def _channels(spec: ModalitySpec, cell: np.ndarray) -> bool:
+    """Whether a cell of two axes is a sound by the schema: what has a rate is no spectrogram."""
+    return spec.rate is not None and spec.size != cell.shape and are_channels(cell)
 
 
 def _samples(rows: Mapping[int, np.ndarray], where: str) -> dict[int, np.ndarray]:

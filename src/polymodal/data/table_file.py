@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import warnings
 import zlib
 from collections import Counter
@@ -86,6 +87,22 @@ def is_delimited(path: Path) -> bool:
 def as_written(path: Path) -> DataFrame:
     """All cells of a CSV or TSV file as strings, exactly as they stand there, holes too."""
     return _read_delimited(path, dtype=str, na_filter=False).astype(object)
+
+
+def holes_among(words: Iterable[str]) -> set[str]:
+    """The words that a CSV shows as holes: the empty one, ``NA`` and others of pandas' list.
+
+    Example:
+        >>> sorted(holes_among(["", "NA", "Namibia"]))
+        ['', 'NA']
+    """
+    import pandas as pd
+
+    # pandas is asked, as its list is no public name; all in it are short and plain
+    short = [one for one in set(words) if len(one) < 16 and one.isascii() and one.isprintable()]
+    file = io.StringIO(pd.DataFrame({"word": short, "row": 0}).to_csv(index=False))
+    found = pd.read_csv(file, dtype=str)["word"].isna()
+    return {one for one, hole in zip(short, found, strict=True) if hole}
 
 
 class Written:

@@ -66,7 +66,24 @@ def guess_separator(values: list[str]) -> str | None:
 
 def split_tags(text: str, separator: str) -> tuple[str, ...]:
     """The tags of a string, without blanks around them, each once, in the order written."""
-    return tuple(dict.fromkeys(one for part in text.split(separator) if (one := part.strip())))
+    return _plain(text.split(separator))
+
+
+def _plain(tags: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(one for tag in tags if (one := str(tag).strip())))
+
+
+def _best_split(text: str, vocabulary: Collection[str]) -> tuple[str, ...]:
+    """The tags of a string by the separator, or none, that finds most known and fewest unknown.
+
+    It is chosen for each string alone, so that a row means the same whatever others stand beside.
+    """
+    whole = _plain([text])
+    found = [whole, *(split_tags(text, one) for one in SEPARATORS if one in text)]
+    known = [sum(tag in vocabulary for tag in tags) for tags in found]
+    if not any(known):
+        return found[1] if len(found) > 1 else whole
+    return max(zip(known, found, strict=True), key=lambda one: (one[0], one[0] - len(one[1])))[1]
 
 
 def read_tags(
@@ -87,6 +104,8 @@ def read_tags(
     if separator is None and any(isinstance(one, str) for one in known):
         strings = [one for one in known if isinstance(one, str)]
         separator = next((s for s in SEPARATORS if any(s in one for one in strings)), ",")
+    levels = spec.levels if spec.separator is None else None
+    vocabulary = frozenset(level.strip() for level in levels or ())
     listed = _are_meant_as_lists(known)
     sets = np.full(len(values), None, dtype=object)
     for row in np.flatnonzero(present):
@@ -95,7 +114,8 @@ def read_tags(
             fault = list_fault(cell) if listed else None
             if fault is not None:
                 raise ValueError(f"{where}, row {row}: expected a list of tags, got {fault}.")
-            sets[row] = split_tags(cell, separator or ",")
+            split = split_tags(cell, separator or ",")
+            sets[row] = _best_split(cell, vocabulary) if vocabulary else split
             continue
         if not isinstance(cell, SETS):
             raise ValueError(
@@ -103,13 +123,13 @@ def read_tags(
                 "the column another kind in the schema."
             )
         tags = _listed(cell)
-        strange = next((tag for tag in tags if not isinstance(tag, str)), None)
-        if strange is not None or not all(isinstance(tag, str) for tag in tags):
+        strange = [tag for tag in tags if not isinstance(tag, str)]
+        if strange:
             raise ValueError(
-                f"{where}, row {row}: a tag must be a string, got {strange!r:.60}; convert the "
-                "tags to strings."
+                f"{where}, row {row}: a tag must be a string, got {strange[0]!r:.60}; convert it, "
+                "or leave it out. A set that is not known is an empty cell."
             )
-        sets[row] = tuple(dict.fromkeys(str(tag) for tag in tags))
+        sets[row] = _plain(tags)
     return replace(spec, separator=separator), sets, present
 
 
