@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 from polymodal.comparison.progress import duration
 from polymodal.comparison.result import REAL, Comparison, Group, Row
-from polymodal.comparison.words import against_skill
 from polymodal.evaluate.coherence_measure import SHARES
 from polymodal.evaluate.result import Estimate
 
@@ -191,9 +190,9 @@ def shown_name(row: Row) -> str:
 
 def legend(comparison: Comparison, hidden: Sequence[str] = ()) -> list[str]:
     """What each column means, a sentence each."""
-    ranks = "rank: 1 + the number of methods that are better beyond noise; equals share a rank."
     said = [
-        f"{ranks} {against_skill(comparison.rows)}".rstrip(),
+        "rank: 1 + the number of methods that are better beyond noise, but never before a method "
+        "of more skill; equals share a rank.",
         "skill: 0 is as good as taking the best simple method for every single column or "
         "modality; +0.10 is 10% less error than that, 1 is perfect, below 0 is worse.",
         f"95% interval: of the skill; it covers {_covers(comparison)}.",
