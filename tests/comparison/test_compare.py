@@ -336,6 +336,36 @@ def test_a_lone_table_is_judged_by_all_its_test_rows(n: int, few: bool) -> None:
     assert found.row("linear").rank == 1
 
 
+def test_test_rows_that_were_learned_from_are_remarked() -> None:
+    table = rows(80)
+    found = pm.compare(table[:60], ["pcca"], 1, test=table[40:], validation=table[70:], **SHARED)
+    said = (
+        "20 of the 40 rows judged equal rows that the recipes and the simple methods learned "
+        "from; if they are the same rows and not only alike, errors are lower here than on others."
+    )
+    assert said in found.notes
+    assert said in " ".join(found.text(100).split())
+    for test in (None, table[60:]):
+        found = pm.compare(table[:60], ["pcca"], 1, test=test, **SHARED)
+        assert "learned from;" not in found.text(200)
+
+
+@pytest.mark.parametrize("held_out", [True, False])
+def test_the_rows_that_are_learned_from_are_no_test(held_out: bool, tmp_path: Path) -> None:
+    """Whatever is held out of them to stop by, and though a row with nothing is left out."""
+    there = np.arange(80) > 0
+    u = np.random.default_rng(0).normal(size=(80, 2))
+    table = from_arrays({"v": u, "w": u + 1.0}, present={"v": there, "w": there})
+    validation = None if held_out else table[:5]
+    with pytest.raises(ValueError, match="test rows are the very rows to learn from") as caught:
+        pm.compare(
+            table, ["pcca"], 1, test=table[::-1], validation=validation, folder=tmp_path / "c",
+            **SHARED,
+        )  # fmt: skip
+    assert "leave test out" in str(caught.value)
+    assert not (tmp_path / "c").exists()
+
+
 def test_data_of_which_nothing_can_be_asked_are_refused() -> None:
     with pytest.raises(ValueError, match="nothing can be hidden"):
         pm.compare(rows(40)[["v"]], ["mopoe"], 1, **SHARED)

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from polymodal.cli.arguments import Data, Json, PrivateDim, SplitSeed
 from polymodal.cli.config import parse_settings
 from polymodal.cli.errors import CommandError, WorkError, check_known
-from polymodal.cli.inputs import check_data, check_folder, load_data, load_schema
+from polymodal.cli.inputs import check_data, check_folder, load_data, load_schema, same_rows
 from polymodal.cli.left_out import left_out
 from polymodal.cli.outputs import count, plain, print_result, say
 from polymodal.cli.settings import check_device, check_recipe, check_setting
@@ -171,12 +171,16 @@ def check_options(
         check_recipe(entry, choices["private_dim"] if "private_dim" in entry.settings else 0, own)
     check_device(choices["device"])
     check_data(data)
-    schema, *others = files
+    schema, test, validation = files
     if schema is not None and not schema.is_file():
         raise CommandError(f"No schema file {schema}.")
-    for other in others:
+    for other in (test, validation):
         if other is not None:
             check_data(str(other))
+    if test is not None and same_rows(data, str(test)):
+        raise CommandError(
+            "--test is DATA itself; methods are judged on rows other than those they learn from."
+        )
 
 
 def run(

@@ -131,7 +131,7 @@ def compare(
         usual = _usual_epochs(split, plan)
         allowed = plan.epochs or usual
         found = assemble(names, chosen, done, failures, simple, exam, split, allowed, usual)
-        found = dataclasses.replace(found, notes=(*found.notes, *notes))
+        found = dataclasses.replace(found, notes=(*split.notes, *found.notes, *notes))
         if labelled is not None and coherence is not None:
             found = labelled.named(labelled.bounded(found, coherence), done)
         write_whole(place.path / TABLE_NAME, json.dumps(found.to_dict(), indent=1))
