@@ -320,9 +320,11 @@ def test_a_diverged_fit_is_told(tmp_path: Path) -> None:
         ({"recipes": ["mopoe"], "draws": 2, "epochs": 1}, "draws"),
     ],
 )
-def test_wrong_calls_say_what_is_wrong(words: dict, said: str) -> None:
+def test_wrong_calls_say_what_is_wrong(words: dict, said: str, tmp_path: Path) -> None:
+    """And leave no folder that would refuse the right call afterwards."""
     with pytest.raises(ValueError, match=re.escape(said)):
-        pm.compare(rows(40), progress=False, **words)
+        pm.compare(rows(40), progress=False, folder=tmp_path / "c", **words)
+    assert not (tmp_path / "c").exists()
 
 
 @pytest.mark.parametrize(("n", "few"), [(80, False), (40, True)])
@@ -366,9 +368,10 @@ def test_the_rows_that_are_learned_from_are_no_test(held_out: bool, tmp_path: Pa
     assert not (tmp_path / "c").exists()
 
 
-def test_data_of_which_nothing_can_be_asked_are_refused() -> None:
-    with pytest.raises(ValueError, match="nothing can be hidden"):
-        pm.compare(rows(40)[["v"]], ["mopoe"], 1, **SHARED)
+def test_data_of_which_nothing_can_be_asked_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no test row has two modalities or a table of several"):
+        pm.compare(rows(40)[["v"]], ["mopoe"], 1, folder=tmp_path / "c", **SHARED)
+    assert not (tmp_path / "c").exists()
 
 
 @pytest.mark.parametrize("width", [80, 120])

@@ -106,6 +106,7 @@ def compare(
     parameters = [plan.parameters(name, seed) for seed in chosen for name in names]
     split = split_rows(data, plan, test, validation)
     labelled = None if label is None else Labelled.of(split, label)
+    exam = _examination(split, plan, measures)
     with tempfile.TemporaryDirectory(prefix="polymodal-") as temporary:
         place = Folder(Path(temporary if folder is None else folder))
         kinds = {split.rows.codec.kind(name) for name in split.rows.codec.names}
@@ -116,16 +117,8 @@ def compare(
             {name: dict(plan.settings.get(name, {})) for name in names},
         )
         coherence, notes = _coherence(labelled, place, progress)
-        every = measures if coherence is None else (*measures, coherence)
-        exam = Examination(
-            split.rows.codec, split.test, split.rows.train, plan.draws, plan.level,
-            plan.resamples, plan.split_seed, measures=tuple(every),
-        )  # fmt: skip
-        if not exam.questions:
-            raise ValueError(
-                "compare: nothing can be hidden and asked for, as no test row has a other modality"
-                " or a table of several columns; give data that have more to tell from each other."
-            )
+        if coherence is not None:
+            exam = dataclasses.replace(exam, measures=(*measures, coherence))
         done, failures = _all_fits(split, parameters, exam, place, progress)
         simple = _simple(exam, place)
         usual = _usual_epochs(split, plan)
@@ -147,6 +140,24 @@ def _plan(shared: Mapping[str, Any]) -> Plan:
                 f"Known: {', '.join(known)}."
             )
     return Plan(**shared)
+
+
+def _examination(split: Split, plan: Plan, measures: Sequence[Measure]) -> Examination:
+    """What is asked of every method.
+
+    Raises:
+        ValueError: If there is nothing to ask.
+    """
+    exam = Examination(
+        split.rows.codec, split.test, split.rows.train, plan.draws, plan.level,
+        plan.resamples, plan.split_seed, measures=tuple(measures),
+    )  # fmt: skip
+    if not exam.questions:
+        raise ValueError(
+            "compare: nothing can be hidden and asked for, as no test row has two modalities or a "
+            "table of several columns; give data that have more to tell from each other."
+        )
+    return exam
 
 
 def _coherence(
