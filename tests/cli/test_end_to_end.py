@@ -266,6 +266,16 @@ def test_compare_goes_on_and_says_which(
     assert "rank  method" in out
     best = next(row for row in first["rows"] if not row["simple"])["method"]
     assert load(work / "c" / f"{best}-0.pm").recipe == best
+    kept = {
+        name: (work / "c" / f"comparison.{name}").read_text("utf-8") for name in ("txt", "json")
+    }
+    assert main(f"{words} --recipes mvtcae".split()) == 0
+    assert (
+        "In the table too, as the folder holds them: mopoe (seed 0), pcca"
+        in capsys.readouterr().err
+    )
+    for name, text in kept.items():
+        assert (work / "c" / f"comparison.{name}").read_text("utf-8") == text
     assert main(f"{words} --recipes mopoe --draws 30".split()) == 1
     assert "draws=50, now 30" in capsys.readouterr().err
 

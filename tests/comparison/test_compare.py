@@ -171,6 +171,31 @@ def test_recipes_may_join_and_their_order_does_not_matter(whole, tmp_path: Path)
     assert again.row("pcca").rank is not None
 
 
+def test_the_table_is_of_all_that_the_folder_holds(
+    whole, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whichever recipes and seeds are asked for now; other files are none of its fits."""
+    found, folder = whole
+    shutil.copytree(folder, tmp_path / "c")
+    for name in ("strange-0.fit", "mopoe-copy.fit"):
+        (tmp_path / "c" / name).write_bytes(b"?")
+    again = pm.compare(rows(), ["mvtcae"], [1], folder=tmp_path / "c", **SHARED)
+    assert told(again) == told(found)
+    shared = {**SHARED, "progress": True}
+    again = pm.compare(rows(), ["pcca"], 1, folder=tmp_path / "c", **shared)
+    said = "In the table too, as the folder holds them: mopoe (seeds 0, 1), mvtcae (seeds 0, 1)."
+    assert said in capsys.readouterr().err
+    assert {row.method: (row.seeds, row.lost) for row in again.rows if not row.simple} == {
+        "mopoe": ((0, 1), ()),
+        "mvtcae": ((0, 1), ()),
+        "pcca": ((0,), ()),
+    }
+    assert again.row("mopoe").skill == found.row("mopoe").skill
+    text = again.text(120)
+    assert "3 recipes, 2 seeds each (of pcca 1), and 3 simple" in " ".join(text.split())
+    assert next(line for line in text.splitlines() if "rank " in line).split()[2] == "seeds"
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

@@ -86,7 +86,7 @@ def compare(
     modalities of new rows show one class; see `polymodal coherence --help`.
 
     Stopped by Ctrl-C or by a crash, the same command goes on where it was. More recipes or seeds
-    with the same --out fit only what is new.
+    with the same --out fit only what is new; the table is of all fits in that folder.
     """
     names = [name.strip() for name in recipes.split(",") if name.strip()]
     choices: dict[str, Any] = {
@@ -214,8 +214,8 @@ def run(
         raise WorkError(
             f"Stopped. What was done is in {out}; the same command goes on from there."
         ) from None
-    failed = [row for row in found.rows if row.failure is not None]
-    if len(failed) == len(names):
+    if found.pick is None:
+        failed = [row for row in found.rows if row.failure is not None]
         said = " ".join(f"{row.method}: {row.failure}" for row in failed)
         raise WorkError(f"No recipe could be compared. {said}")
     return found
