@@ -383,6 +383,8 @@ def test_traverse_writes_pictures_and_a_table(
     assert [d["spread"] for d in said["directions"]] == pytest.approx(
         [one.spread for one in direct.directions]
     )
+    assert main(f"{words} --directions 1".split()) == 0
+    assert "Along which directions rows differ is seen from 12 rows." in capsys.readouterr().err
     assert main(f"{words} --latent 0,2 --start 5 --block shared --to table".split()) == 0
     out = capsys.readouterr().out
     assert "From row 5 of" in out

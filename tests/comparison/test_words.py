@@ -227,6 +227,8 @@ def test_short_fits_and_nothing_left() -> None:
     table = rows(ranked, {"one": 1.0})
     short = recommend(ranked, table, 0.9, {"one": (10, 100)})
     assert "10 epochs where 100 are usual" in short.words
+    short = recommend(ranked, table, 0.9, {"one": (1, 100)})
+    assert "The fits were short, 1 epoch where 100 are usual" in short.words
     failed = [dataclasses.replace(row, failure="No.") if not row.simple else row for row in table]
     nothing = recommend(ranked, failed, 0.9, {})
     assert "No recipe could be compared" in nothing.words

@@ -216,8 +216,8 @@ def test_and_train(
             held_out, known = rows[~fitted.numpy()], rows[fitted.numpy()]
             say(
                 f"No --train: {data} holds the rows of the fit; {learners} from those that the "
-                f"model was trained on, and only the {count(len(held_out), 'row')} that were held "
-                "out to stop by are judged."
+                "model was trained on, and only those that were held out to stop by are judged, "
+                f"{count(len(held_out), 'row')}."
             )
             return held_out, known
     if len(rows) < 2:

@@ -251,8 +251,8 @@ def _effort(row: Row, pick: str, epochs: Mapping[str, tuple[int, int]]) -> str:
     allowed, usual = epochs.get(pick, (0, 0))
     if allowed < usual / 2:
         return (
-            f"The fits were short, {allowed} epochs where {usual} are usual for so many rows: "
-            "with more of them the order may change."
+            f"The fits were short, {allowed} epoch{'s' * (allowed > 1)} where {usual} are usual "
+            "for so many rows: with more of them the order may change."
         )
     return ""
 
