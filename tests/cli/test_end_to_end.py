@@ -266,6 +266,16 @@ def test_compare_goes_on_and_says_which(
     assert "rank  method" in out
     best = next(row for row in first["rows"] if not row["simple"])["method"]
     assert load(work / "c" / f"{best}-0.pm").recipe == best
+    kept = {
+        name: (work / "c" / f"comparison.{name}").read_text("utf-8") for name in ("txt", "json")
+    }
+    assert main(f"{words} --recipes mvtcae".split()) == 0
+    assert (
+        "In the table too, as the folder holds them: mopoe (seed 0), pcca"
+        in capsys.readouterr().err
+    )
+    for name, text in kept.items():
+        assert (work / "c" / f"comparison.{name}").read_text("utf-8") == text
     assert main(f"{words} --recipes mopoe --draws 30".split()) == 1
     assert "draws=50, now 30" in capsys.readouterr().err
 
@@ -373,6 +383,8 @@ def test_traverse_writes_pictures_and_a_table(
     assert [d["spread"] for d in said["directions"]] == pytest.approx(
         [one.spread for one in direct.directions]
     )
+    assert main(f"{words} --directions 1".split()) == 0
+    assert "Along which directions rows differ is seen from 12 rows." in capsys.readouterr().err
     assert main(f"{words} --latent 0,2 --start 5 --block shared --to table".split()) == 0
     out = capsys.readouterr().out
     assert "From row 5 of" in out

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from tests.cli.test_refused import refused
 
+from polymodal.cli import main
 from polymodal.data.bundled import load_bundled
 
 
@@ -83,3 +84,20 @@ def test_a_model_is_not_called_a_table(name: str, capsys: pytest.CaptureFixture[
     said = refused(f"fit bundled:penguins --out {name}", capsys)
     assert f"--out {name}: a name that ends in ." in said
     assert f"call it {name.split('.')[0]}.pm" in said
+
+
+def test_an_edited_schema_is_not_written_over(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = "schema rows.csv --write s.yaml"
+    for _ in range(2):  # what would be the same may be written again
+        assert main(words.split()) == 0
+    capsys.readouterr()
+    (folder / "s.yaml").write_text((folder / "s.yaml").read_text().replace("island", "place"))
+    before = contents(folder)
+    said = refused(words, capsys)
+    assert "--write s.yaml holds something else than what would be written" in said
+    assert "name another file, or remove it first." in said
+    assert contents(folder) == before
+    (folder / "s.yaml").write_bytes(b"\xff\xfe")
+    assert "holds something else" in refused(words, capsys)

@@ -181,6 +181,16 @@ def test_the_training_rows_may_be_bundled(
     assert "--train is DATA itself" in refused(words, capsys)
 
 
+@pytest.mark.parametrize("test", ["bundled:penguins", "{}/te.csv", "{}/./te.csv"])
+def test_the_rows_of_a_comparison_are_not_its_test(
+    test: str, penguins: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = test.format(penguins).replace("/./", "/")
+    said = refused(f"compare {data} --test {test.format(penguins)} --out c", capsys)
+    assert "--test is DATA itself; methods are judged on rows other than those they learn" in said
+    assert not (folder / "c").exists()
+
+
 @pytest.mark.parametrize("verb", ["evaluate", "report"])
 def test_one_row_is_not_halved(
     verb: str, penguins: Path, folder: Path, capsys: pytest.CaptureFixture[str]

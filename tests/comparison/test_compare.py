@@ -171,6 +171,31 @@ def test_recipes_may_join_and_their_order_does_not_matter(whole, tmp_path: Path)
     assert again.row("pcca").rank is not None
 
 
+def test_the_table_is_of_all_that_the_folder_holds(
+    whole, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whichever recipes and seeds are asked for now; other files are none of its fits."""
+    found, folder = whole
+    shutil.copytree(folder, tmp_path / "c")
+    for name in ("strange-0.fit", "mopoe-copy.fit"):
+        (tmp_path / "c" / name).write_bytes(b"?")
+    again = pm.compare(rows(), ["mvtcae"], [1], folder=tmp_path / "c", **SHARED)
+    assert told(again) == told(found)
+    shared = {**SHARED, "progress": True}
+    again = pm.compare(rows(), ["pcca"], 1, folder=tmp_path / "c", **shared)
+    said = "In the table too, as the folder holds them: mopoe (seeds 0, 1), mvtcae (seeds 0, 1)."
+    assert said in capsys.readouterr().err
+    assert {row.method: (row.seeds, row.lost) for row in again.rows if not row.simple} == {
+        "mopoe": ((0, 1), ()),
+        "mvtcae": ((0, 1), ()),
+        "pcca": ((0,), ()),
+    }
+    assert again.row("mopoe").skill == found.row("mopoe").skill
+    text = again.text(120)
+    assert "3 recipes, 2 seeds each (of pcca 1), and 3 simple" in " ".join(text.split())
+    assert next(line for line in text.splitlines() if "rank " in line).split()[2] == "seeds"
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -320,9 +345,11 @@ def test_a_diverged_fit_is_told(tmp_path: Path) -> None:
         ({"recipes": ["mopoe"], "draws": 2, "epochs": 1}, "draws"),
     ],
 )
-def test_wrong_calls_say_what_is_wrong(words: dict, said: str) -> None:
+def test_wrong_calls_say_what_is_wrong(words: dict, said: str, tmp_path: Path) -> None:
+    """And leave no folder that would refuse the right call afterwards."""
     with pytest.raises(ValueError, match=re.escape(said)):
-        pm.compare(rows(40), progress=False, **words)
+        pm.compare(rows(40), progress=False, folder=tmp_path / "c", **words)
+    assert not (tmp_path / "c").exists()
 
 
 @pytest.mark.parametrize(("n", "few"), [(80, False), (40, True)])
@@ -336,9 +363,40 @@ def test_a_lone_table_is_judged_by_all_its_test_rows(n: int, few: bool) -> None:
     assert found.row("linear").rank == 1
 
 
-def test_data_of_which_nothing_can_be_asked_are_refused() -> None:
-    with pytest.raises(ValueError, match="nothing can be hidden"):
-        pm.compare(rows(40)[["v"]], ["mopoe"], 1, **SHARED)
+def test_test_rows_that_were_learned_from_are_remarked() -> None:
+    table = rows(80)
+    found = pm.compare(table[:60], ["pcca"], 1, test=table[40:], validation=table[70:], **SHARED)
+    said = (
+        "20 of the 40 rows judged equal rows that the recipes and the simple methods learned "
+        "from; if they are the same rows and not only alike, errors are lower here than on others."
+    )
+    assert said in found.notes
+    assert said in " ".join(found.text(100).split())
+    for test in (None, table[60:]):
+        found = pm.compare(table[:60], ["pcca"], 1, test=test, **SHARED)
+        assert "learned from;" not in found.text(200)
+
+
+@pytest.mark.parametrize("held_out", [True, False])
+def test_the_rows_that_are_learned_from_are_no_test(held_out: bool, tmp_path: Path) -> None:
+    """Whatever is held out of them to stop by, and though a row with nothing is left out."""
+    there = np.arange(80) > 0
+    u = np.random.default_rng(0).normal(size=(80, 2))
+    table = from_arrays({"v": u, "w": u + 1.0}, present={"v": there, "w": there})
+    validation = None if held_out else table[:5]
+    with pytest.raises(ValueError, match="test rows are the very rows to learn from") as caught:
+        pm.compare(
+            table, ["pcca"], 1, test=table[::-1], validation=validation, folder=tmp_path / "c",
+            **SHARED,
+        )  # fmt: skip
+    assert "leave test out" in str(caught.value)
+    assert not (tmp_path / "c").exists()
+
+
+def test_data_of_which_nothing_can_be_asked_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no test row has two modalities or a table of several"):
+        pm.compare(rows(40)[["v"]], ["mopoe"], 1, folder=tmp_path / "c", **SHARED)
+    assert not (tmp_path / "c").exists()
 
 
 @pytest.mark.parametrize("width", [80, 120])

@@ -284,6 +284,16 @@ def test_wrong_labels_are_refused_before_anything_is_fitted(
     assert not (tmp_path / "c").exists()
 
 
+def test_too_few_labelled_rows_leave_no_folder(tmp_path: Path) -> None:
+    """Which would refuse the right label afterwards."""
+    table = frame(60)
+    table.loc[7:, "digit"] = None
+    data = pm.read(table, schema())
+    with pytest.raises(ValueError, match="judge of 'one': needs at least 10 rows"):
+        pm.compare(data, RECIPES, 1, folder=tmp_path / "c", label="digit", **SHARED)
+    assert not (tmp_path / "c").exists()
+
+
 def test_one_modality_beside_the_label_is_too_few() -> None:
     with pytest.raises(ValueError, match="two modalities or more beside"):
         pm.compare(pm.read(frame()), ["pcca"], 1, label="digit", **SHARED)

@@ -95,5 +95,5 @@ def test_the_command_line_judges_what_was_held_out(
     pm.MultimodalModel(**tiny()).fit(pm.read(tmp_path / "a.parquet")).save(tmp_path / "m.pm")
     assert main(["evaluate", f"{tmp_path}/m.pm", f"{tmp_path}/a.parquet"]) == 0
     out, err = capsys.readouterr()
-    assert "only the 6 rows that were held out to stop by are judged" in err
+    assert "only those that were held out to stop by are judged, 6 rows." in err
     assert "On 6 held-out rows" in " ".join(out.split())

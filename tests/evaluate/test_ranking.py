@@ -167,6 +167,18 @@ def test_a_noisy_recipe_is_not_told_apart_by_few_seeds() -> None:
     assert found.ranks()["linear"] == 2
 
 
+def test_noise_gives_no_better_rank_than_more_skill() -> None:
+    """Nothing proves the noisy one worse than what surely loses to linear regression."""
+    found = ranking({"steady": [0.84, 0.85, 0.86], "wild": [0.2, 1.4, 1.2]})
+    assert found.beats("linear", "steady")
+    assert not any(found.beats(other, "wild") for other in found.sheets)
+    assert found.ranks() == {"linear": 1, "steady": 2, "knn": 3, "wild": 3, "mean": 4}
+    # Of two with the same skill neither stands above.
+    found = ranking({"steady": [0.875, 0.875], "wild": [0.5, 1.25]})
+    assert found.skill["steady"].value == found.skill["wild"].value
+    assert found.ranks()["steady"] == found.ranks()["wild"] == 2
+
+
 def test_few_rows_tell_nothing() -> None:
     found = ranking({"good": [0.1], "bad": [0.9]}, n=9)
     assert not found.telling

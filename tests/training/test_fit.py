@@ -234,6 +234,9 @@ def test_patience_stops_and_the_best_weights_are_back():
     result = fit(model, Rows(), settings, validation=far, progress=Note())
     assert result.status == "early_stopped"
     assert len(result.history) == result.best_epoch + 1 + 3
+    assert "has not risen for 3 epochs;" in result.reason
+    hasty = dataclasses.replace(settings, patience=1)
+    assert "risen for 1 epoch;" in fit(ToyModel(), Rows(), hasty, validation=far).reason
     longer = dataclasses.replace(settings, patience_steps=30)  # 4 steps an epoch: 8 epochs
     assert (
         len(fit(ToyModel(), Rows(), longer, validation=far).history) == result.best_epoch + 1 + 8

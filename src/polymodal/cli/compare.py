@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from polymodal.cli.arguments import Data, Json, PrivateDim, SplitSeed
 from polymodal.cli.config import parse_settings
 from polymodal.cli.errors import CommandError, WorkError, check_known
-from polymodal.cli.inputs import check_data, check_folder, load_data, load_schema
+from polymodal.cli.inputs import check_data, check_folder, load_data, load_schema, same_rows
 from polymodal.cli.left_out import left_out
 from polymodal.cli.outputs import count, plain, print_result, say
 from polymodal.cli.settings import check_device, check_recipe, check_setting
@@ -86,7 +86,7 @@ def compare(
     modalities of new rows show one class; see `polymodal coherence --help`.
 
     Stopped by Ctrl-C or by a crash, the same command goes on where it was. More recipes or seeds
-    with the same --out fit only what is new.
+    with the same --out fit only what is new; the table is of all fits in that folder.
     """
     names = [name.strip() for name in recipes.split(",") if name.strip()]
     choices: dict[str, Any] = {
@@ -171,12 +171,16 @@ def check_options(
         check_recipe(entry, choices["private_dim"] if "private_dim" in entry.settings else 0, own)
     check_device(choices["device"])
     check_data(data)
-    schema, *others = files
+    schema, test, validation = files
     if schema is not None and not schema.is_file():
         raise CommandError(f"No schema file {schema}.")
-    for other in others:
+    for other in (test, validation):
         if other is not None:
             check_data(str(other))
+    if test is not None and same_rows(data, str(test)):
+        raise CommandError(
+            "--test is DATA itself; methods are judged on rows other than those they learn from."
+        )
 
 
 def run(
@@ -210,8 +214,8 @@ def run(
         raise WorkError(
             f"Stopped. What was done is in {out}; the same command goes on from there."
         ) from None
-    failed = [row for row in found.rows if row.failure is not None]
-    if len(failed) == len(names):
+    if found.pick is None:
+        failed = [row for row in found.rows if row.failure is not None]
         said = " ".join(f"{row.method}: {row.failure}" for row in failed)
         raise WorkError(f"No recipe could be compared. {said}")
     return found

@@ -207,7 +207,7 @@ def test_and_train(
     """
     from polymodal.evaluate.held_out import rows_of_fit
 
-    if train is not None and _same_rows(data, train):
+    if train is not None and same_rows(data, train):
         raise CommandError(f"--train is DATA itself; {learners} from rows other than the judged.")
     rows = load_rows(data, model)
     if train is not None:
@@ -219,8 +219,8 @@ def test_and_train(
             held_out, known = rows[~fitted.numpy()], rows[fitted.numpy()]
             say(
                 f"No --train: {data} holds the rows of the fit; {learners} from those that the "
-                f"model was trained on, and only the {count(len(held_out), 'row')} that were held "
-                "out to stop by are judged."
+                "model was trained on, and only those that were held out to stop by are judged, "
+                f"{count(len(held_out), 'row')}."
             )
             return held_out, known
     if len(rows) < 2:
@@ -236,7 +236,7 @@ def test_and_train(
     return rows[::2], rows[1::2]
 
 
-def _same_rows(data: str, train: str) -> bool:
+def same_rows(data: str, train: str) -> bool:
     """Whether both are one file, however it is spelt, or one bundled data set."""
     if any(one.startswith("bundled:") for one in (data, train)):
         return data == train

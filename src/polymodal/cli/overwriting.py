@@ -52,6 +52,19 @@ def check_inputs_stay(verb: str, said: Mapping[str, Any]) -> None:
         _check_pictures_stay(Path(out), str(said["data"]))
 
 
+def check_unedited(option: str, file: Path, text: str) -> None:
+    """Refuse to write over a file that people edit, unless it holds the same.
+
+    Raises:
+        CommandError: If the file is there and holds something else.
+    """
+    if file.exists() and file.read_text("utf-8", errors="replace") != text:
+        raise CommandError(
+            f"{option} {file} holds something else than what would be written and may have been "
+            "edited; name another file, or remove it first."
+        )
+
+
 def _written(verb: str, out: Path) -> list[Path]:
     """The files whose names follow from that of ``--out``."""
     if verb == "fit":

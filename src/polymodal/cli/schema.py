@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from polymodal.cli.arguments import Data, Json
 from polymodal.cli.inputs import check_data, check_out, load_data
 from polymodal.cli.outputs import count, print_result
+from polymodal.cli.overwriting import check_unedited
 from polymodal.replacing import write_whole
 
 if TYPE_CHECKING:
@@ -24,7 +25,9 @@ def schema(
     data: Data,
     /,
     *,
-    write: Annotated[Path | None, Parameter(help="Write the schema here as YAML.")] = None,
+    write: Annotated[
+        Path | None, Parameter(help="Write the schema here as YAML, unless it was edited there.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Show the modalities and columns inferred from a file, and the share that each lacks."""
@@ -33,7 +36,9 @@ def schema(
         check_out(write, (".yaml", ".yml"))
     rows = load_data(data)
     if write is not None:
-        write_whole(write, rows.schema.to_yaml())
+        text = rows.schema.to_yaml()
+        check_unedited("--write", write, text)
+        write_whole(write, text)
     result = {
         "data": data,
         "rows": len(rows),

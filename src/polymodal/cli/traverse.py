@@ -87,7 +87,7 @@ def traverse(
     rows = load_rows(data, fitted)
     if start is not None and not 0 <= start < len(rows):
         raise CommandError(f"--start must be a row from 0 to {len(rows) - 1}, got {start}.")
-    say(f"{count(len(rows), 'row')} show along which directions rows differ.")
+    say(f"Along which directions rows differ is seen from {count(len(rows), 'row')}.")
     along = chosen or directions or USUAL_DIRECTIONS
     walked = fitted.traverse(
         rows, along, steps=steps, reach=reach, start=start, block=block, to=wanted or None

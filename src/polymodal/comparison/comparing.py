@@ -69,7 +69,8 @@ def compare(
         recipes: Names of recipes.
         seeds: How many seeds, from 0, or which.
         folder: Where finished fits are kept; the same call goes on where it was stopped, and
-            further recipes and seeds may join. A temporary one when None.
+            further recipes and seeds may join: the comparison is of all that it holds. A
+            temporary one when None.
         test: Rows to judge on; a share of ``data`` when None.
         validation: Rows to stop by; a share of the training rows when None.
         label: The class of each row, a column of the data or one of the modalities: coherence is
@@ -106,6 +107,7 @@ def compare(
     parameters = [plan.parameters(name, seed) for seed in chosen for name in names]
     split = split_rows(data, plan, test, validation)
     labelled = None if label is None else Labelled.of(split, label)
+    exam = _examination(split, plan, measures)
     with tempfile.TemporaryDirectory(prefix="polymodal-") as temporary:
         place = Folder(Path(temporary if folder is None else folder))
         kinds = {split.rows.codec.kind(name) for name in split.rows.codec.names}
@@ -116,22 +118,15 @@ def compare(
             {name: dict(plan.settings.get(name, {})) for name in names},
         )
         coherence, notes = _coherence(labelled, place, progress)
-        every = measures if coherence is None else (*measures, coherence)
-        exam = Examination(
-            split.rows.codec, split.test, split.rows.train, plan.draws, plan.level,
-            plan.resamples, plan.split_seed, measures=tuple(every),
-        )  # fmt: skip
-        if not exam.questions:
-            raise ValueError(
-                "compare: nothing can be hidden and asked for, as no test row has a other modality"
-                " or a table of several columns; give data that have more to tell from each other."
-            )
+        if coherence is not None:
+            exam = dataclasses.replace(exam, measures=(*measures, coherence))
         done, failures = _all_fits(split, parameters, exam, place, progress)
         simple = _simple(exam, place)
         usual = _usual_epochs(split, plan)
         allowed = plan.epochs or usual
-        found = assemble(names, chosen, done, failures, simple, exam, split, allowed, usual)
-        found = dataclasses.replace(found, notes=(*found.notes, *notes))
+        asked = {one.recipe: () for one in done} | dict.fromkeys(names, chosen)
+        found = assemble(asked, done, failures, simple, exam, split, allowed, usual)
+        found = dataclasses.replace(found, notes=(*split.notes, *found.notes, *notes))
         if labelled is not None and coherence is not None:
             found = labelled.named(labelled.bounded(found, coherence), done)
         write_whole(place.path / TABLE_NAME, json.dumps(found.to_dict(), indent=1))
@@ -147,6 +142,24 @@ def _plan(shared: Mapping[str, Any]) -> Plan:
                 f"Known: {', '.join(known)}."
             )
     return Plan(**shared)
+
+
+def _examination(split: Split, plan: Plan, measures: Sequence[Measure]) -> Examination:
+    """What is asked of every method.
+
+    Raises:
+        ValueError: If there is nothing to ask.
+    """
+    exam = Examination(
+        split.rows.codec, split.test, split.rows.train, plan.draws, plan.level,
+        plan.resamples, plan.split_seed, measures=tuple(measures),
+    )  # fmt: skip
+    if not exam.questions:
+        raise ValueError(
+            "compare: nothing can be hidden and asked for, as no test row has two modalities or a "
+            "table of several columns; give data that have more to tell from each other."
+        )
+    return exam
 
 
 def _coherence(
@@ -176,11 +189,13 @@ def _all_fits(
     folder: Folder,
     progress: bool,
 ) -> tuple[list[Finished], dict[str, list[Failure]]]:
-    """Every recipe with the first seed, then with the next, so that each stop leaves a table."""
-    done: list[Finished] = []
+    """Every recipe with the first seed, then with the next, and what else the folder holds."""
+    done = folder.others({(one["recipe"], one["seed"]) for one in parameters})
     failures: dict[str, list[Failure]] = {}
     board = Board(len(parameters), show=progress)
     try:
+        if done:
+            board.tell(f"In the table too, as the folder holds them: {_listed(done)}.")
         for chosen in parameters:
             recipe, seed = chosen["recipe"], chosen["seed"]
             what = f"{recipe}, seed {seed}"
@@ -204,7 +219,18 @@ def _all_fits(
                 board.end(f"failed. {failed[-1].reason}")
     finally:
         board.close()
-    return done, failures
+    return sorted(done, key=lambda one: one.seed), failures
+
+
+def _listed(fits: Sequence[Finished]) -> str:
+    """``mopoe (seeds 0, 1), pcca (seed 0)``."""
+    seeds: dict[str, list[str]] = {}
+    for one in fits:
+        seeds.setdefault(one.recipe, []).append(str(one.seed))
+    return ", ".join(
+        f"{recipe} (seed{'s' if len(some) > 1 else ''} {', '.join(some)})"
+        for recipe, some in seeds.items()
+    )
 
 
 def _hopeless(failed: Sequence[Failure]) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from polymodal.comparison.identity import as_kept, say_difference
 from polymodal.evaluate.sheet import Sheet
 from polymodal.files import FileError, FileFormat
 from polymodal.model_file import networks_of
+from polymodal.recipes.registry import RECIPES
 from polymodal.replacing import write_whole
 from polymodal.training.checkpoint import FILE_NAME
 from polymodal.training.result import Status
@@ -191,6 +192,23 @@ class Folder:
             raise FileError(
                 f"{file}: its parts do not fit together ({error}). {FIT_FILE.remedy}"
             ) from error
+
+    def others(self, asked: Collection[tuple[str, int]]) -> list[Finished]:
+        """Fits that are done, beside those that are asked for, by recipe and seed.
+
+        Arguments:
+            asked: Recipe and seed of the others.
+
+        Raises:
+            FileError: If the file of one is damaged.
+        """
+        found = []
+        for file in self.path.glob("*.fit"):
+            recipe, _, seed = file.stem.rpartition("-")
+            if recipe in RECIPES and seed.isdecimal() and (recipe, int(seed)) not in asked:
+                found.append((recipe, int(seed)))
+        fits = [self.finished(recipe, seed) for recipe, seed in sorted(found)]
+        return [one for one in fits if one is not None]
 
     def keep(self, done: Finished) -> None:
         """Write a fit that is done and remove what it needed while it was not."""

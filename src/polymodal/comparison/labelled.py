@@ -24,7 +24,7 @@ from polymodal.estimator.labels import (
 from polymodal.evaluate.coherence import warn_of_collapse
 from polymodal.evaluate.coherence_measure import GROUP, SHARES, CoherenceMeasure
 from polymodal.evaluate.exact import exact_bounds, note_few, with_width
-from polymodal.evaluate.judges import train_judges
+from polymodal.evaluate.judges import labelled_rows, train_judges
 from polymodal.evaluate.result import Estimate
 from polymodal.evaluate.sheet import Sheet
 from polymodal.metrics.classes import class_shares
@@ -58,8 +58,8 @@ class Labelled:
         """Read the labels.
 
         Raises:
-            ValueError: If there is no such column, its values are no classes, or fewer than two
-                modalities stand beside it.
+            ValueError: If there is no such column, its values are no classes, fewer than two
+                modalities stand beside it, or one of them has too few labelled training rows.
         """
         train = split.train[anything(split.train)]
         learned, home = labels_of(train, label)
@@ -75,7 +75,10 @@ class Labelled:
             )
         learned = torch.from_numpy(codes_of(learned, classes))
         left_out = tuple(rows_left_out(judged, classes))
-        return cls(split, label, home, classes, learned, torch.from_numpy(codes), left_out)
+        found = cls(split, label, home, classes, learned, torch.from_numpy(codes), left_out)
+        for name in found._judged:
+            labelled_rows(name, split.rows.train.present[name], learned)
+        return found
 
     @property
     def fingerprint(self) -> str:
@@ -93,22 +96,29 @@ class Labelled:
         Arguments:
             cache: The folder where judges are kept.
             on_judge: Told the number of judges done, of all, and the modality that is next.
-
-        Raises:
-            ValueError: If a modality has too few labelled training rows.
         """
-        codec, train = self.split.rows.codec, self.split.rows.train
-        names = tuple(name for name in codec.names if name != self.home)
+        codec, train, names = self.split.rows.codec, self.split.rows.train, self._names
         judges = train_judges(
             train,
             self.learned,
-            [name for name in names if bool(rows_present(train.present[name]).any())],
+            self._judged,
             columns={name: codec.columns(name) for name in names if codec.kind(name) == "table"},
             classes=self.classes,
             cache=cache,
             on_judge=on_judge,
         )
         return CoherenceMeasure(self.judged, judges, names)
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        """The modalities but that of the label."""
+        return tuple(name for name in self.split.rows.codec.names if name != self.home)
+
+    @property
+    def _judged(self) -> list[str]:
+        """Those of them that a training row has."""
+        present = self.split.rows.train.present
+        return [name for name in self._names if bool(rows_present(present[name]).any())]
 
     def named(self, found: Comparison, done: Sequence[Finished]) -> Comparison:
         """The comparison with the classes' names over their shares, and the real shares beside.

@@ -14,6 +14,7 @@ import torch
 from polymodal.data.dataset import MultimodalData
 from polymodal.data.modalities import NetworkSettings
 from polymodal.data.tensors import Tensors
+from polymodal.evaluate.held_out import note_met, row_hashes, same_rows, with_anything
 from polymodal.fitting import Prepared, as_data, checked, prepare
 from polymodal.model_file import networks_of, pack_parameters
 from polymodal.recipes.registry import get_recipe
@@ -149,6 +150,7 @@ class Split:
         rows: The training rows as every fit has them, with the codec.
         judged: Raw rows to judge on.
         test: The same, encoded.
+        notes: What the reader should know of the rows, a sentence each.
     """
 
     train: MultimodalData
@@ -156,6 +158,7 @@ class Split:
     rows: Prepared
     judged: MultimodalData
     test: Tensors
+    notes: tuple[str, ...] = ()
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -179,7 +182,7 @@ def split_rows(
     """Split the rows once.
 
     Raises:
-        ValueError: If a part would have no rows.
+        ValueError: If a part would have no rows, or the test rows are the very rows of ``data``.
     """
     rows = as_data(data)
     if test is None:
@@ -196,7 +199,27 @@ def split_rows(
         kept = torch.ones(len(rows), dtype=torch.bool)
         kept[torch.as_tensor(first.held_out)] = False
         tuned, rows = rows[first.held_out], rows[kept.numpy()]
-    return Split(rows, tuned, first, judged, first.codec.encode(judged, unseen="missing"))
+    encoded = first.codec.encode(judged, unseen="missing")
+    notes = _met(encoded, first)
+    return Split(rows, tuned, first, judged, encoded, notes)
+
+
+def _met(test: Tensors, learned: Prepared) -> tuple[str, ...]:
+    """What there is to say of test rows that equal rows to learn from.
+
+    Raises:
+        ValueError: If all are those, with what is held out of them to stop by.
+    """
+    asked, known = row_hashes(test), row_hashes(learned.train)
+    own = [known]
+    if learned.validation is not None and len(learned.held_out):
+        own.append(row_hashes(learned.validation)[with_anything(learned.validation)])
+    if same_rows(asked[with_anything(test)], torch.cat(own)):
+        raise ValueError(
+            "compare: the test rows are the very rows to learn from, which say nothing of skill "
+            "on others; give other rows, or leave test out, and a share of the data is judged."
+        )
+    return note_met(asked, {"the recipes and the simple methods": known})
 
 
 def _known(part: Tensors | None) -> Iterator[bytes]:

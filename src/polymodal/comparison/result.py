@@ -29,7 +29,7 @@ class Row:
         method: The recipe, or the name of a simple method.
         what: What it is, in a line.
         simple: Whether it is one of the simple methods.
-        rank: 1 + the number of methods that beat it; None if it failed.
+        rank: 1 + the number of methods that beat it, or one of no less skill; None if it failed.
         skill: Mean over seeds of the overall skill, with its 95 % interval over rows and seeds.
         coverage: Share of hidden numbers inside their intervals; None where it gives none.
         log_likelihood: Of what was hidden, nats a row and question; None where it has none.

@@ -19,8 +19,7 @@ _OWN_COLUMNS = ("coverage", "log_likelihood")
 
 
 def assemble(
-    names: Sequence[str],
-    seeds: Sequence[int],
+    asked: Mapping[str, Sequence[int]],
     done: Sequence[Finished],
     failures: Mapping[str, Sequence[Failure]],
     simple: Finished,
@@ -32,8 +31,7 @@ def assemble(
     """The comparison of what was fitted.
 
     Arguments:
-        names: The recipes, in the order they were named.
-        seeds: The seeds that each was to be fitted with.
+        asked: Recipe -> the seeds that it was to be fitted with now.
         done: Fits that are done and examined.
         failures: Recipe -> its fits that failed.
         simple: The simple methods, examined.
@@ -42,14 +40,14 @@ def assemble(
         allowed: Epochs that every fit was allowed.
         usual: Epochs that are usual for so many rows.
     """
-    fits = {name: [one for one in done if one.recipe == name] for name in names}
-    sheets = {name: [one.sheets[name] for one in fits[name]] for name in names if fits[name]}
+    fits = {name: [one for one in done if one.recipe == name] for name in asked}
+    sheets = {name: [one.sheets[name] for one in fits[name]] for name in asked if fits[name]}
     sheets |= {name: [sheet] for name, sheet in simple.sheets.items()}
     ranking = Ranking(sheets, exam.asked_rows)
     ranks = ranking.ranks()
     rows = [
         _recipe_row(name, seeds, fits[name], failures.get(name, ()), ranking, ranks)
-        for name in names
+        for name, seeds in asked.items()
     ]
     rows += [
         Row(
@@ -62,7 +60,7 @@ def assemble(
         for name in simple.sheets
     ]
     rows.sort(key=lambda row: _place(row, ranking))
-    epochs = dict.fromkeys(names, (allowed, usual))
+    epochs = dict.fromkeys(asked, (allowed, usual))
     groups = _groups(ranking)
     advice = recommend(ranking, rows, exam.level, epochs)
     return Comparison(

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 from polymodal.comparison.progress import duration
 from polymodal.comparison.result import REAL, Comparison, Group, Row
-from polymodal.comparison.words import against_skill
 from polymodal.evaluate.coherence_measure import SHARES
 from polymodal.evaluate.result import Estimate
 
@@ -81,9 +80,11 @@ def describe_protocol(comparison: Comparison) -> str:
     fitted = [row for row in comparison.rows if row.seeds]
     each = ""
     if fitted:
-        fewer = [f"{row.method} {len(row.seeds)}" for row in fitted if row.lost]
-        but = f" (of {', '.join(fewer)}, as other fits failed)" if fewer else ""
         most = max(len(row.seeds) + len(row.lost) for row in fitted)
+        fewer = [row for row in fitted if len(row.seeds) < most]
+        why = ", as other fits failed" if all(row.lost for row in fewer) else ""
+        each_of = ", ".join(f"{row.method} {len(row.seeds)}" for row in fewer)
+        but = f" (of {each_of}{why})" if fewer else ""
         each = f", {_count(most, 'seed')} each{but},"
     return (
         f"{_count(recipes, 'recipe')}{each} and 3 simple methods learned from the same "
@@ -100,7 +101,7 @@ def main_columns(comparison: Comparison, marks: Marks) -> dict[str, list[str]]:
     return {
         "rank": [_or_dash(row.rank, str) for row in comparison.rows],
         "method": [f"{shown_name(row)} {marks.of(row)}".rstrip() for row in comparison.rows],
-        **(seeds if _some_lost(comparison) else {}),
+        **(seeds if _seeds_differ(comparison) else {}),
         "skill": [_or_dash(row.skill, lambda e: f"{e.value:+.2f}") for row in comparison.rows],
         "95% interval": [_or_dash(row.skill, _interval) for row in comparison.rows],
         held: [_or_dash(row.coverage, lambda e: f"{e.value:.0%}") for row in comparison.rows],
@@ -115,9 +116,10 @@ def _held(comparison: Comparison) -> str:
     return f"{comparison.level:.0%} held"
 
 
-def _some_lost(comparison: Comparison) -> bool:
-    """Whether some recipe's numbers are of fewer seeds than were asked for."""
-    return any(row.seeds and row.lost for row in comparison.rows)
+def _seeds_differ(comparison: Comparison) -> bool:
+    """Whether some recipe's numbers are of fewer seeds than another's, or than were asked for."""
+    fitted = [row for row in comparison.rows if row.seeds]
+    return any(row.lost for row in fitted) or len({len(row.seeds) for row in fitted}) > 1
 
 
 def _seeds(row: Row) -> str:
@@ -191,9 +193,9 @@ def shown_name(row: Row) -> str:
 
 def legend(comparison: Comparison, hidden: Sequence[str] = ()) -> list[str]:
     """What each column means, a sentence each."""
-    ranks = "rank: 1 + the number of methods that are better beyond noise; equals share a rank."
     said = [
-        f"{ranks} {against_skill(comparison.rows)}".rstrip(),
+        "rank: 1 + the number of methods that are better beyond noise, but never before a method "
+        "of more skill; equals share a rank.",
         "skill: 0 is as good as taking the best simple method for every single column or "
         "modality; +0.10 is 10% less error than that, 1 is perfect, below 0 is worse.",
         f"95% interval: of the skill; it covers {_covers(comparison)}.",
@@ -204,8 +206,8 @@ def legend(comparison: Comparison, hidden: Sequence[str] = ()) -> list[str]:
         "CPU, wall: processor time and time on the clock of one fit. The simple methods took "
         f"{duration(comparison.simple_cpu_seconds)} together.",
     ]
-    if _some_lost(comparison):
-        said.insert(1, "seeds: fits that came to numbers, of those that were asked for.")
+    if _seeds_differ(comparison):
+        said.insert(1, "seeds: fits that came to numbers, and, where some failed, of how many.")
     if hidden:
         said.append(f"Not shown, for want of width: {', '.join(hidden)}.")
     return said

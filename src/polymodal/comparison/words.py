@@ -89,12 +89,12 @@ class _Chosen:
 
     Arguments:
         pick: The recipe to take.
-        top: Of the recipes that stand best against the simple method, the one of most skill.
+        top: The recipe of most skill, of those that beat the simple method beyond noise if any do.
         best: The recipe of most skill.
         equal: Recipes that ``top`` does not beat beyond noise.
         simple: The simple method of most skill.
-        standing: How ``pick`` stands to it: 1 it beats it beyond noise, -1 it is beaten, else 0.
-            No recipe stands better.
+        standing: How recipes stand to it: 1 ``pick`` beats it beyond noise, -1 all are beaten by
+            it, else 0.
     """
 
     pick: str
@@ -108,24 +108,23 @@ class _Chosen:
 def _chosen(ranking: Ranking, recipes: Mapping[str, Row]) -> _Chosen:
     value = {name: one.value for name, one in ranking.skill.items()}
     simple = max(SIMPLE, key=lambda name: value[name])
-    standings = {
-        name: ranking.beats(name, simple) - ranking.beats(simple, name) for name in recipes
-    }
-    highest = max(standings.values())
     best = max(recipes, key=lambda name: (value[name], name))
-    # A noisy recipe may have more skill and yet not beat what a steadier one beats.
-    top = max(recipes, key=lambda name: (standings[name], value[name], name))
+    # A noisy recipe may have more skill and yet not beat what a steadier one beats. That it is not
+    # surely beaten counts for nothing: noise alone will do for that.
+    sure = {name: ranking.beats(name, simple) for name in recipes}
+    top = max(recipes, key=lambda name: (sure[name], value[name], name))
     equal = tuple(name for name in recipes if not ranking.beats(top, name))
     # Noise excuses a small loss for a cheaper fit, not a large one that few seeds cannot prove.
     near = [
         name
         for name in equal
-        if standings[name] == highest and value[name] > value[top] - _SMALL_LOSS
+        if sure[name] == sure[top] and value[name] > value[top] - _SMALL_LOSS
     ]
     cheapest = min(near, key=lambda name: recipes[name].cpu_seconds or 0.0)
     alike = [name for name in near if not _dearer(recipes[name], recipes[cheapest])]
     pick = max(alike, key=lambda name: (value[name], name))
-    return _Chosen(pick, top, best, equal, simple, highest)
+    beaten = all(ranking.beats(simple, name) for name in recipes)
+    return _Chosen(pick, top, best, equal, simple, 1 if sure[top] else -beaten)
 
 
 def _dearer(one: Row, other: Row) -> bool:
@@ -252,36 +251,10 @@ def _effort(row: Row, pick: str, epochs: Mapping[str, tuple[int, int]]) -> str:
     allowed, usual = epochs.get(pick, (0, 0))
     if allowed < usual / 2:
         return (
-            f"The fits were short, {allowed} epochs where {usual} are usual for so many rows: "
-            "with more of them the order may change."
+            f"The fits were short, {allowed} epoch{'s' * (allowed > 1)} where {usual} are usual "
+            "for so many rows: with more of them the order may change."
         )
     return ""
-
-
-def against_skill(rows: Sequence[Row]) -> str:
-    """Why some have a better rank than methods of more skill; nothing where none has.
-
-    Skills are compared as they are shown: those that look equal give no reason to wonder.
-    """
-    known = [
-        (row.method, row.rank, round(row.skill.value, 2)) for row in rows if row.rank and row.skill
-    ]
-    above = {
-        name: [other for other, place, more in known if place > rank and more > skill]
-        for name, rank, skill in known
-    }
-    odd = [(name, _list(others)) for name, others in above.items() if others]
-    if not odd:
-        return ""
-    (first, others), *rest = odd
-    said = f"{first} has a better rank than {others}"
-    said += "".join(f", {name} than {others}" for name, others in rest) + "," * bool(rest)
-    # A method that beats the other but not this one leads this one by more, with a wider interval.
-    lies = "they lie" if rest else "it lies"
-    return (
-        f"{said} with a lower skill: how far {lies} behind others is known less exactly, so that "
-        "fewer methods are surely better."
-    )
 
 
 def _list(names: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ model file can tell its training rows without holding anything of them.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -64,8 +65,8 @@ def rows_of_fit(rows: Tensors, trained: Tensor, held_out: np.ndarray) -> Tensor 
     Raises:
         ValueError: If the rows are those that the model was trained on.
     """
-    hashes, some = row_hashes(rows), _with_anything(rows)
-    if _same(hashes[some], trained):
+    hashes, some = row_hashes(rows), with_anything(rows)
+    if same_rows(hashes[some], trained):
         raise ValueError(
             "evaluate: these are the rows that the model was trained on, which say nothing of its "
             "skill on others; pass rows that were not trained on, such as the second of "
@@ -75,7 +76,7 @@ def rows_of_fit(rows: Tensors, trained: Tensor, held_out: np.ndarray) -> Tensor 
         return None
     others = torch.ones(len(rows), dtype=torch.bool)
     others[torch.as_tensor(held_out)] = False
-    return others if _same(hashes[others & some], trained) else None
+    return others if same_rows(hashes[others & some], trained) else None
 
 
 def choose_rows(
@@ -100,32 +101,45 @@ def choose_rows(
                 "of them that were held out to stop by were judged, and rows that played no part "
                 "in the fit are a fairer test."
             )
-            known = test.rows(fitted & _with_anything(test))
+            known = test.rows(fitted & with_anything(test))
             return Judged(test.rows(~fitted), known, (note,), held_out=True)
-    hashes, n_rows = row_hashes(test), len(test)
-    known = {
-        "the model": trained,
-        "the simple methods": None if learned is None else row_hashes(learned),
-    }
-    met = {who: torch.isin(hashes, one) for who, one in known.items() if one is not None}
+    hashes = row_hashes(test)
+    notes = note_met(
+        hashes,
+        {
+            "the model": trained,
+            "the simple methods": None if learned is None else row_hashes(learned),
+        },
+    )
+    others = trained is not None and not bool(torch.isin(hashes, trained).any())
+    return Judged(test, learned, notes, held_out=others)
+
+
+def note_met(hashes: Tensor, learned: Mapping[str, Tensor | None]) -> tuple[str, ...]:
+    """How many of the rows judged equal rows that were learned from, in a sentence if any do.
+
+    Arguments:
+        hashes: Those of the rows judged.
+        learned: Who learned, and the hashes of the rows; None where nobody knows.
+    """
+    met = {who: torch.isin(hashes, one) for who, one in learned.items() if one is not None}
     met = {who: rows for who, rows in met.items() if bool(rows.any())}
-    notes = ()
-    if met:
-        n_met = int(torch.stack(list(met.values())).any(0).sum())
-        notes = (
-            f"{n_met:,} of the {n_rows:,} rows judged equal{'s a row' if n_met == 1 else ' rows'} "
-            f"that {' and '.join(met)} learned from; if they are the same rows and not only "
-            "alike, errors are lower here than on others.",
-        )
-    return Judged(test, learned, notes, trained is not None and "the model" not in met)
+    if not met:
+        return ()
+    n_met = int(torch.stack(list(met.values())).any(0).sum())
+    return (
+        f"{n_met:,} of the {len(hashes):,} rows judged "
+        f"equal{'s a row' if n_met == 1 else ' rows'} that {' and '.join(met)} learned from; if "
+        "they are the same rows and not only alike, errors are lower here than on others.",
+    )
 
 
-def _with_anything(rows: Tensors) -> Tensor:
+def with_anything(rows: Tensors) -> Tensor:
     """Which rows have any value, bool ``(N,)``; the fit leaves out the others."""
     there = [rows_present(mask).cpu() for mask in rows.present.values()]
     return torch.stack(there).any(0)
 
 
-def _same(one: Tensor, other: Tensor) -> bool:
+def same_rows(one: Tensor, other: Tensor) -> bool:
     """Whether two sets of rows have the same hashes, in any order."""
     return one.shape == other.shape and torch.equal(one.sort().values, other.sort().values)

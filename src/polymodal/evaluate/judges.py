@@ -107,13 +107,8 @@ def train_judge(
             f"judge of {name!r}: labels must have shape ({len(x)},), got {tuple(codes.shape)}."
         )
     there = torch.ones(len(x), dtype=torch.bool) if present is None else present.cpu()
-    known = rows_present(there) & (codes >= 0)
+    known = labelled_rows(name, there, codes)
     found = codes[known].unique()
-    if int(known.sum()) < _FEWEST_ROWS or len(found) < 2:
-        raise ValueError(
-            f"judge of {name!r}: needs at least {_FEWEST_ROWS} rows with a value and a label, of "
-            f"two classes or more; got {int(known.sum())} rows of {len(found)}."
-        )
     names = tuple(classes if classes is not None else map(str, range(int(found.max()) + 1)))
     if int(found.max()) >= len(names):
         raise ValueError(
@@ -134,6 +129,22 @@ def train_judge(
     if path is not None:
         judge.write(path)
     return judge
+
+
+def labelled_rows(name: str, present: Tensor, labels: Tensor) -> Tensor:
+    """Which rows the judge of a modality learns from, bool ``(N,)``.
+
+    Raises:
+        ValueError: If too few rows have both value and label, or only one class.
+    """
+    known = rows_present(present).cpu() & (labels >= 0)
+    n_classes = len(labels[known].unique())
+    if int(known.sum()) < _FEWEST_ROWS or n_classes < 2:
+        raise ValueError(
+            f"judge of {name!r}: needs at least {_FEWEST_ROWS} rows with a value and a label, of "
+            f"two classes or more; got {int(known.sum())} rows of {n_classes}."
+        )
+    return known
 
 
 def train_judges(

@@ -21,8 +21,9 @@ seeds the bootstrap's. With one seed nothing is known of that spread and the int
 alone. Differences between methods are paired over rows, and independent over seeds.
 
 A method's rank is one more than the number of methods that beat it: whose difference to it has a
-95 % interval above 0. Methods that cannot be told apart share a rank, and the order in which
-methods are given changes nothing.
+95 % interval above 0. Where a method of no less skill has a worse rank it has that one: of a
+noisy method fewer others are surely better, which is no merit. So ranks follow skill, methods that
+cannot be told apart may share one, and the order in which methods are given changes nothing.
 
 References:
     Student. The probable error of a mean. Biometrika 6, 1908. https://doi.org/10.1093/biomet/6.1.1
@@ -198,9 +199,14 @@ class Ranking:
         return low > 0
 
     def ranks(self) -> dict[str, int]:
-        """Method -> 1 + the number of methods that beat it."""
+        """Method -> 1 + the number of methods that beat it, or one of no less skill."""
         names = list(self.sheets)
-        return {name: 1 + sum(self.beats(other, name) for other in names) for name in names}
+        own = {name: 1 + sum(self.beats(other, name) for other in names) for name in names}
+        value = {name: self.skill[name].value for name in names}
+        return {
+            name: max(own[other] for other in names if value[other] >= value[name])
+            for name in names
+        }
 
     def measure(self, name: str, what: str) -> Averaged | None:
         """Another measure of a method; None where it has none."""

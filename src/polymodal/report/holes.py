@@ -26,9 +26,9 @@ def describe_data(schema: Schema, codec: DataCodec, tensors: Tensors, what: str)
     absent = 1 - np.mean([np.any(block, axis=1).mean() for block in _blocks(there, bands)])
     return {
         "sentence": (
-            f"{what}: {n_rows:,} rows, {len(bands)} "
+            f"{what}: {n_rows:,} row{'s' * (n_rows != 1)}, {len(bands)} "
             f"modalit{'y' if len(bands) == 1 else 'ies'}, of which {absent:.0%} are absent; "
-            f"{whole:,} rows ({whole / max(n_rows, 1):.0%}) lack nothing."
+            f"{whole:,} of them ({whole / max(n_rows, 1):.0%}) without a hole."
         ),
         "picture": encode_mask(thin_out(sort_rows(there))),
         "bands": bands,

@@ -205,7 +205,7 @@ class _Run:
             if waited >= patience and enough:
                 return (
                     "early_stopped",
-                    f"The validation score has not risen for {waited} epochs; "
+                    f"The validation score has not risen for {waited} epoch{'s' * (waited > 1)}; "
                     f"the best was after epoch {best + 1}.",
                 )
         return None
