@@ -76,10 +76,10 @@ def compare(
 ) -> None:
     """Fit several recipes to one table, judge them alike, and say which to use.
 
-    The rows are split once. Every recipe has the same rows, networks, latent size and epochs, and
-    is fitted once for each seed. Then known values of the test rows are hidden, and every model,
-    and three simple methods, must tell them from the rest. The table ranks all by skill, with
-    intervals; methods that cannot be told apart share a rank.
+    The rows are split once. Every recipe has the same rows, networks, shared latent size and
+    epochs (private latents as it has them itself unless told), and is fitted once for each seed.
+    Then known values of the test rows are hidden, and every model, and three simple methods, must
+    tell them from the rest. The table ranks all by skill, with intervals.
 
     With --label, judges (a classifier a modality, trained on the training rows) also say whether
     each modality, decoded from the others, shows the class that it should, and whether all

@@ -59,9 +59,10 @@ def compare(
 ) -> Comparison:
     """Fit several recipes with several seeds and judge them beside simple methods, all alike.
 
-    The rows are split once. Every fit has the same rows, networks, latent size and epochs; every
-    model, and the mean, a linear model and 5 nearest neighbours, are asked for the same hidden
-    values of the same test rows. A fit that fails does not end the comparison: the recipe's other
+    The rows are split once. Every fit has the same rows, networks, shared latent size and epochs
+    (private latents, of recipes that have some, as the recipe has them unless told); every model,
+    and the mean, a linear model and 5 nearest neighbours, are asked for the same hidden values of
+    the same test rows. A fit that fails does not end the comparison: the recipe's other
     seeds are tried, and its row says why and how many seeds it rests on.
 
     Arguments:
