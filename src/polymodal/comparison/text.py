@@ -195,7 +195,7 @@ def legend(comparison: Comparison, hidden: Sequence[str] = ()) -> list[str]:
     """What each column means, a sentence each."""
     said = [
         "rank: 1 + the number of methods that are better beyond noise, but never before a method "
-        "of more skill; equals share a rank.",
+        "of more skill; several may share one.",
         "skill: 0 is as good as taking the best simple method for every single column or "
         "modality; +0.10 is 10% less error than that, 1 is perfect, below 0 is worse.",
         f"95% interval: of the skill; it covers {_covers(comparison)}.",
