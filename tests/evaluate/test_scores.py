@@ -37,6 +37,18 @@ def test_a_skill_of_r2_lies_in_its_interval_where_values_are_rare() -> None:
     assert row.skill.low <= row.skill.value <= row.skill.high
 
 
+@pytest.mark.parametrize(("positives", "verdict"), [(9, "equal"), (10, "better")])
+def test_few_rows_that_differ_from_all_others_tell_nobody_from_another(
+    positives: int, verdict: str
+) -> None:
+    truth = torch.zeros(40, 3, dtype=torch.float64)
+    truth[torch.arange(positives), 1] = 1.0
+    model = truth.mean(0) + 0.5 * (truth - truth.mean(0))
+    row = skill_rows(judged(truth, model), resamples=200, seed=0)[1]
+    assert row.skill.low > 0
+    assert row.verdict == verdict
+
+
 def test_r2_is_left_out_where_nothing_varies() -> None:
     truth = torch.ones(20, 3)
     assert [row.metric for row in skill_rows(judged(truth, truth), resamples=10, seed=0)] == [

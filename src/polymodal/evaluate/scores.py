@@ -115,6 +115,7 @@ def _row(judged: Judged, metric: str, resamples: int, seed: int) -> SkillRow:
             return found
         return Estimate(1 - found.value, 1 - found.high, 1 - found.low)
 
+    tells = metric != "r2" or _varies_often(judged.truth, judged.cells)
     i, j = at["model"], at[best]
     difference = _estimate(whole[j] - whole[i], replicates[:, j] - replicates[:, i])
     skill = _estimate(skill_of(whole[i], whole[j]), skill_of(replicates[:, i], replicates[:, j]))
@@ -133,10 +134,23 @@ def _row(judged: Judged, metric: str, resamples: int, seed: int) -> SkillRow:
         coverage=estimate("coverage"),
         best_baseline=best,
         skill=skill,
-        verdict=judge(difference, n_rows),
+        verdict=judge(difference, n_rows if tells else 0),
         crps_mean=estimate("crps_mean"),
         brier=estimate("brier"),
     )
+
+
+def _varies_often(truth: Tensor, cells: Tensor | None) -> bool:
+    """Whether some column is off its most frequent value in as many rows as a verdict needs.
+
+    Where each has one or two such rows R² rests on these alone, and resamples do not show it.
+    """
+    known = torch.ones_like(truth, dtype=torch.bool) if cells is None else cells
+    for column, there in zip(truth.flatten(1).T, known.flatten(1).T, strict=True):
+        counts = column[there].unique(return_counts=True)[1]
+        if len(counts) and int(counts.sum() - counts.max()) >= FEWEST_ROWS:
+            return True
+    return False
 
 
 def _certain(estimate: Estimate | None) -> Estimate:
