@@ -37,9 +37,7 @@ def never_there(data: MultimodalData) -> list[str]:
         if not there.any():
             found.append(name)
         elif spec.columns:
-            found += [
-                one.name for one, has in zip(spec.columns, there.any(0), strict=True) if not has
-            ]
+            found += [spec.columns[i].name for i in np.flatnonzero(~there.any(0))]
     return found
 
 
