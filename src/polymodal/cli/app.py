@@ -110,7 +110,7 @@ def main(tokens: Sequence[str] | None = None) -> int:
         The exit code: 0, 1 (the work failed) or 2 (the command was wrong).
     """
     if tokens is None:
-        _let_threads_sleep()
+        _let_threads_rest()
         tokens = sys.argv[1:]
     tokens = list(tokens)
     try:
@@ -150,13 +150,14 @@ def main(tokens: Sequence[str] | None = None) -> int:
         return _end(error, text or _named(error), FAILED)
 
 
-def _let_threads_sleep() -> None:
-    """Let torch's threads sleep where they wait for each other, in a process that is ours.
+def _let_threads_rest() -> None:
+    """Let torch's threads sleep soon where they wait for each other, in a process that is ours.
 
-    They spin otherwise: beside other work each step of a small model then waits for whole turns
-    of the processor. OpenMP reads this once, when torch is imported.
+    They spin long otherwise: beside other work each step of a small model then waits for whole
+    turns of the processor. OpenMP reads this once, when torch is imported.
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 
 def _names() -> set[str]:
