@@ -31,6 +31,7 @@ from polymodal.model_file import (
 )
 from polymodal.random import derive_seed, seeded
 from polymodal.recipes.registry import get_recipe
+from polymodal.spelling import listed
 from polymodal.tasks.asking import asking
 from polymodal.tasks.filled import Container, container_of
 from polymodal.training.plan import usual_batch_size, usual_epochs
@@ -48,7 +49,6 @@ RUN_NAME = "run.safetensors"
 FEWEST_ROWS_TO_SPLIT = 20
 MOST_ROWS_TO_END_WITH = 10_000
 _ROWS_AT_ONCE = 1024
-_NAMED = 5
 
 
 def as_data(
@@ -247,10 +247,9 @@ def prepare(
     if not len(kept):
         raise ValueError("fit: no training row has any value; at least one is needed.")
     if never := never_there(data[kept]):
-        more = f" and {len(never) - _NAMED} more" if len(never) > _NAMED else ""
         warnings.warn(
-            f"{data.origin}: no training row has a value of {', '.join(never[:_NAMED])}{more}: "
-            "nothing is learned of that, and what the model says there means nothing.",
+            f"{data.origin}: no training row has a value of {listed(never)}: nothing is learned "
+            "of that, and what the model says there means nothing.",
             stacklevel=2,
         )
     codec = DataCodec.fit(data[kept])

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from polymodal.cli.left_out import listed
+from polymodal.cli.known import filled_in
 from polymodal.cli.outputs import count
 from polymodal.data.table_file import holes_among
+from polymodal.spelling import listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -94,13 +95,8 @@ def _lost(frame: pd.DataFrame, spec: ModalitySpec, filled: np.ndarray) -> int:
     lost = 0
     for place, column in enumerate(spec.sources):
         if column in frame:
-            one_by_one = (
-                filled[:, place]
-                if spec.kind == "table"
-                else filled.reshape(len(filled), -1).any(1)
-            )
             shown = shown_as_holes(frame[column]).reshape(-1, len(filled)).any(0)
-            lost += int((one_by_one & shown).sum())
+            lost += int((filled_in(spec, filled, place) & shown).sum())
     return lost
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from polymodal.data.dataset import MultimodalData
-    from polymodal.data.schema import Schema
+    from polymodal.data.schema import ModalitySpec, Schema
 
 _WHOLE = re.compile(r"\s*[+-]?\d+\s*")
 _FILES = ("image", "audio")
@@ -60,10 +60,8 @@ class KnownCells:
         for name, mask in missing.items():
             spec = schema[name]
             for place, column in enumerate(spec.sources):
-                hole = np.asarray(mask if mask.ndim == 1 else mask.any(1))
-                if spec.kind == "table":
-                    hole = mask[:, place]
-                elif spec.kind in _FILES and column in written:
+                hole = filled_in(spec, mask, place)
+                if spec.kind in _FILES and column in written:
                     names = [not may_be_list(one) for one in written[column]]
                     hole = np.logical_or(hole, names)
                 holes[column] = hole
@@ -90,6 +88,18 @@ class KnownCells:
                     made = objects(spelled.get(one, one) for one in without_point(made))
                 frame[title] = np.where(np.tile(hole, copies), made, np.tile(stood, copies))
         return frame
+
+
+def filled_in(spec: ModalitySpec, mask: np.ndarray, place: int) -> np.ndarray:
+    """In which rows a column has something filled in, bool (N,).
+
+    Arguments:
+        spec: Its modality.
+        mask: What was filled in of that, bool (N,) or (N, P).
+        place: The column's among the modality's.
+    """
+    own = mask[:, place] if spec.kind == "table" else mask.reshape(len(mask), -1).any(1)
+    return np.asarray(own)
 
 
 def samples_of(rows: MultimodalData) -> set[str]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
+
+from polymodal.spelling import listed
 
 if TYPE_CHECKING:
     from polymodal.data.schema import Schema
-
-_MOST = 5
-"""So many columns of one reason are named."""
 
 
 def left_out(schema: Schema, data: str) -> str:
@@ -29,10 +27,3 @@ def left_out(schema: Schema, data: str) -> str:
         f"Left out: {said}. A schema can name their kind: "
         f"polymodal schema {data} --write schema.yaml"
     )
-
-
-def listed(names: Iterable[str]) -> str:
-    """``a, b and 3 more``."""
-    every = list(names)
-    more = len(every) - _MOST
-    return ", ".join(every) if more <= 0 else f"{', '.join(every[:_MOST])} and {more} more"

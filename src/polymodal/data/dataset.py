@@ -15,6 +15,7 @@ from polymodal.data.names import Raw, nearest, objects
 from polymodal.data.rows import ArrayRows, Column, RowIndex, Rows, are_nothing
 from polymodal.data.schema import Schema
 from polymodal.data.tags import tags_like
+from polymodal.spelling import listed
 
 if TYPE_CHECKING:
     from polymodal.data.missingness import Hidden
@@ -339,13 +340,10 @@ def _nothing_there(rows: Rows, schema: Schema) -> ValueError:
     """What is wrong with rows that have nothing of a schema, in the user's own names."""
     wanted = []
     for name, spec in schema.modalities.items():
-        shown = ", ".join(map(repr, spec.sources[:_NAMED]))
-        shown += f" and {len(spec.sources) - _NAMED} more" if len(spec.sources) > _NAMED else ""
+        shown = listed(map(repr, spec.sources), _NAMED)
         named = spec.sources == (name,)
         wanted.append(repr(name) if named else f"{name!r} (read from {shown})")
-    known = rows.known()
-    got = ", ".join(map(repr, known[:_NAMED])) or "nothing"
-    got += f" and {len(known) - _NAMED} more" if len(known) > _NAMED else ""
+    got = listed(map(repr, rows.known()), _NAMED) or "nothing"
     return ValueError(
         f"{rows.origin}: none of the modalities is there: {', '.join(wanted)}. The data have "
         f"{got}. Name their columns or arrays as in training."

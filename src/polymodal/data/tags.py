@@ -114,8 +114,9 @@ def read_tags(
             fault = list_fault(cell) if listed else None
             if fault is not None:
                 raise ValueError(f"{where}, row {row}: expected a list of tags, got {fault}.")
-            split = split_tags(cell, separator or ",")
-            sets[row] = _best_split(cell, vocabulary) if vocabulary else split
+            sets[row] = (
+                _best_split(cell, vocabulary) if vocabulary else split_tags(cell, separator or ",")
+            )
             continue
         if not isinstance(cell, SETS):
             raise ValueError(
