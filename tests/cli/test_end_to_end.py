@@ -249,6 +249,7 @@ def test_compare_goes_on_and_says_which(
     work: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = f"compare {work}/train.csv --epochs 1 --latent-dim 4 --seeds 1 --out {work}/c"
+    words += " --network hidden=[8]"
     first = run(f"{words} --recipes mopoe,pcca", capsys)
     assert {row["method"] for row in first["rows"]} == {"mopoe", "pcca", "mean", "linear", "knn"}
     assert first["recommendation"]
@@ -266,6 +267,7 @@ def test_compare_goes_on_and_says_which(
     assert "rank  method" in out
     best = next(row for row in first["rows"] if not row["simple"])["method"]
     assert load(work / "c" / f"{best}-0.pm").recipe == best
+    assert load(work / "c" / "mopoe-0.pm").networks.hidden == (8,)
     kept = {
         name: (work / "c" / f"comparison.{name}").read_text("utf-8") for name in ("txt", "json")
     }

@@ -188,6 +188,8 @@ def test_the_rows_of_a_comparison_are_not_its_test(
     data = test.format(penguins).replace("/./", "/")
     said = refused(f"compare {data} --test {test.format(penguins)} --out c", capsys)
     assert "--test is DATA itself; methods are judged on rows other than those they learn" in said
+    words = f"compare bundled:mfeat --test {data} --validation {test.format(penguins)} --out c"
+    assert "--validation is --test itself; methods are judged on rows" in refused(words, capsys)
     assert not (folder / "c").exists()
 
 

@@ -366,12 +366,13 @@ def test_a_lone_table_is_judged_by_all_its_test_rows(n: int, few: bool) -> None:
 def test_test_rows_that_were_learned_from_are_remarked() -> None:
     table = rows(80)
     found = pm.compare(table[:60], ["pcca"], 1, test=table[40:], validation=table[70:], **SHARED)
-    said = (
-        "20 of the 40 rows judged equal rows that the recipes and the simple methods learned "
-        "from; if they are the same rows and not only alike, errors are lower here than on others."
-    )
-    assert said in found.notes
-    assert said in " ".join(found.text(100).split())
+    alike = "; if they are the same rows and not only alike, errors are lower here than on others."
+    for said in (
+        "20 of the 40 rows judged equal rows that the recipes and the simple methods learned from",
+        "10 of the 40 rows judged equal rows that the fits were stopped by",
+    ):
+        assert said + alike in found.notes
+        assert said + alike in " ".join(found.text(100).split())
     for test in (None, table[60:]):
         found = pm.compare(table[:60], ["pcca"], 1, test=test, **SHARED)
         assert "learned from;" not in found.text(200)
@@ -390,6 +391,14 @@ def test_the_rows_that_are_learned_from_are_no_test(held_out: bool, tmp_path: Pa
             **SHARED,
         )  # fmt: skip
     assert "leave test out" in str(caught.value)
+    assert not (tmp_path / "c").exists()
+
+
+def test_the_rows_that_fits_are_stopped_by_are_no_test(tmp_path: Path) -> None:
+    table = rows(80)
+    own = {"test": table[60:], "validation": table[60:][::-1], "folder": tmp_path / "c"}
+    with pytest.raises(ValueError, match="test rows are the very rows to stop by"):
+        pm.compare(table[:60], ["pcca"], 1, **own, **SHARED)
     assert not (tmp_path / "c").exists()
 
 

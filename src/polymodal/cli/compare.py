@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from polymodal.cli.arguments import Data, Json, PrivateDim, SplitSeed
+from polymodal.cli.arguments import Data, Json, Network, PrivateDim, SplitSeed
 from polymodal.cli.config import parse_settings
 from polymodal.cli.errors import CommandError, WorkError, check_known
 from polymodal.cli.inputs import check_data, check_folder, load_data, load_schema, same_rows
 from polymodal.cli.left_out import left_out
 from polymodal.cli.outputs import count, plain, print_result, say
-from polymodal.cli.settings import check_device, check_recipe, check_setting
+from polymodal.cli.settings import check_device, check_recipe, check_setting, network_settings
 from polymodal.replacing import write_whole
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ def compare(
         list[str] | None,
         Parameter(name="--set", help="A setting of one recipe: mvtcae.beta=2.5. May be repeated."),
     ] = None,
+    network: Network = None,
     draws: Annotated[int, Parameter(help="Draws a row, for intervals and likelihoods.")] = 50,
     device: Annotated[str, Parameter(help="auto, cpu, cuda or cuda:N.")] = "auto",
     precision: Precision = "32",
@@ -100,6 +101,7 @@ def compare(
         "device": device,
         "precision": precision,
         "settings": settings_of(set_, names),
+        "networks": network_settings(parse_settings(network, "--network")),
         "label": label,
     }
     check_options(data, names, seeds, choices, [schema, test, validation])
@@ -180,6 +182,11 @@ def check_options(
     if test is not None and same_rows(data, str(test)):
         raise CommandError(
             "--test is DATA itself; methods are judged on rows other than those they learn from."
+        )
+    if test is not None and validation is not None and same_rows(str(validation), str(test)):
+        raise CommandError(
+            "--validation is --test itself; methods are judged on rows other than those that "
+            "their fits are stopped by."
         )
 
 

@@ -182,7 +182,8 @@ def split_rows(
     """Split the rows once.
 
     Raises:
-        ValueError: If a part would have no rows, or the test rows are the very rows of ``data``.
+        ValueError: If a part would have no rows, or the test rows are the very rows of ``data``
+            or of ``validation``.
     """
     rows = as_data(data)
     if test is None:
@@ -205,21 +206,26 @@ def split_rows(
 
 
 def _met(test: Tensors, learned: Prepared) -> tuple[str, ...]:
-    """What there is to say of test rows that equal rows to learn from.
+    """What there is to say of test rows that equal rows to learn from or to stop by.
 
     Raises:
         ValueError: If all are those, with what is held out of them to stop by.
     """
     asked, known = row_hashes(test), row_hashes(learned.train)
-    own = [known]
-    if learned.validation is not None and len(learned.held_out):
-        own.append(row_hashes(learned.validation)[with_anything(learned.validation)])
-    if same_rows(asked[with_anything(test)], torch.cat(own)):
-        raise ValueError(
-            "compare: the test rows are the very rows to learn from, which say nothing of skill "
-            "on others; give other rows, or leave test out, and a share of the data is judged."
-        )
-    return note_met(asked, {"the recipes and the simple methods": known})
+    tuned = torch.empty(0, dtype=known.dtype)
+    if learned.validation is not None:
+        tuned = row_hashes(learned.validation)[with_anything(learned.validation)]
+    given = not len(learned.held_out)
+    own = known if given else torch.cat([known, tuned])
+    for rows, purpose in ((own, "learn from"), (tuned, "stop by")):
+        if same_rows(asked[with_anything(test)], rows):
+            raise ValueError(
+                f"compare: the test rows are the very rows to {purpose}, which say nothing of "
+                "skill on others; give other rows, or leave test out, and a share of the data is "
+                "judged."
+            )
+    notes = note_met(asked, {"the recipes and the simple methods": known})
+    return notes + (note_met(asked, {"the fits": tuned}, "were stopped by") if given else ())
 
 
 def _known(part: Tensors | None) -> Iterator[bytes]:

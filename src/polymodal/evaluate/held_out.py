@@ -115,12 +115,15 @@ def choose_rows(
     return Judged(test, learned, notes, held_out=others)
 
 
-def note_met(hashes: Tensor, learned: Mapping[str, Tensor | None]) -> tuple[str, ...]:
-    """How many of the rows judged equal rows that were learned from, in a sentence if any do.
+def note_met(
+    hashes: Tensor, learned: Mapping[str, Tensor | None], did: str = "learned from"
+) -> tuple[str, ...]:
+    """How many of the rows judged equal rows that were used before, in a sentence if any do.
 
     Arguments:
         hashes: Those of the rows judged.
-        learned: Who learned, and the hashes of the rows; None where nobody knows.
+        learned: Who used some, and the hashes of the rows; None where nobody knows.
+        did: What for.
     """
     met = {who: torch.isin(hashes, one) for who, one in learned.items() if one is not None}
     met = {who: rows for who, rows in met.items() if bool(rows.any())}
@@ -129,7 +132,7 @@ def note_met(hashes: Tensor, learned: Mapping[str, Tensor | None]) -> tuple[str,
     n_met = int(torch.stack(list(met.values())).any(0).sum())
     return (
         f"{n_met:,} of the {len(hashes):,} rows judged "
-        f"equal{'s a row' if n_met == 1 else ' rows'} that {' and '.join(met)} learned from; if "
+        f"equal{'s a row' if n_met == 1 else ' rows'} that {' and '.join(met)} {did}; if "
         "they are the same rows and not only alike, errors are lower here than on others.",
     )
 
