@@ -28,6 +28,9 @@ EXAMPLE = """    polymodal compare cohort.parquet --recipes polymodal,mopoe,mvtc
 
 USUAL = "polymodal,mopoe,mvtcae"
 
+Folder = Annotated[
+    Path, Parameter(help="Folder for models, table and report; goes on where it stopped.")
+]
 Label = Annotated[
     str | None,
     Parameter(help="The class of each row, a column of DATA: coherence is judged too."),
@@ -44,9 +47,7 @@ def compare(
     seeds: Annotated[
         int, Parameter(help="Fits of each recipe; 3 or more show how much chance does.")
     ] = 3,
-    out: Annotated[
-        Path, Parameter(help="Folder for models, table and report; goes on where it stopped.")
-    ] = Path("comparison"),
+    out: Folder = Path("comparison"),
     schema: Annotated[Path | None, Parameter(help="Kinds of the columns, as YAML.")] = None,
     test: Annotated[
         Path | None, Parameter(help="Rows to judge on; a share of DATA if not given.")
