@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from polymodal.data.bundled import load_bundled as load_bundled
     from polymodal.data.dataset import MultimodalData as MultimodalData
     from polymodal.data.modalities import NetworkSettings as NetworkSettings
-    from polymodal.data.schema import ModalitySpec as ModalitySpec
     from polymodal.data.schema import Schema as Schema
     from polymodal.data.sources import from_arrays as from_arrays
     from polymodal.data.sources import read as read
+    from polymodal.data.specs import ModalitySpec as ModalitySpec
     from polymodal.distributions.decoding import Decoding as Decoding
     from polymodal.estimator import MultimodalModel as MultimodalModel
     from polymodal.estimator import coherence as coherence

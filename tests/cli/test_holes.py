@@ -13,7 +13,7 @@ from polymodal.cli.holes import Holes, shown_as_holes
 from polymodal.cli.tables import write_frame
 from polymodal.data import ModalitySpec, Schema
 from polymodal.data.names import objects
-from polymodal.data.schema import ColumnSpec
+from polymodal.data.specs import ColumnSpec
 
 SCHEMA = Schema(
     {

@@ -11,7 +11,8 @@ import pytest
 
 from polymodal.cli import main
 from polymodal.cli.left_out import left_out
-from polymodal.data.schema import ColumnSpec, ModalitySpec, Schema
+from polymodal.data.schema import Schema
+from polymodal.data.specs import ColumnSpec, ModalitySpec
 
 TABLE = {"table": ModalitySpec("table", (ColumnSpec("n", "number"),))}
 

@@ -17,7 +17,8 @@ from polymodal.comparison.labelled import Labelled
 from polymodal.comparison.plan import Plan, split_rows
 from polymodal.comparison.result import Comparison, Row
 from polymodal.comparison.text import bars
-from polymodal.data.schema import ColumnSpec, ModalitySpec, Schema
+from polymodal.data.schema import Schema
+from polymodal.data.specs import ColumnSpec, ModalitySpec
 from polymodal.estimator.labels import codes_of, labels_of
 from polymodal.evaluate.judge import Judge
 from polymodal.evaluate.judged import evaluate_coherence

@@ -11,7 +11,8 @@ import torch
 
 import polymodal as pm
 from polymodal.cli import main
-from polymodal.data.schema import ColumnSpec, ModalitySpec, Schema
+from polymodal.data.schema import Schema
+from polymodal.data.specs import ColumnSpec, ModalitySpec
 from polymodal.estimator.labels import classes_of, codes_of, labels_of, rows_left_out
 from polymodal.evaluate import InceptionFeatures, JudgeSettings
 

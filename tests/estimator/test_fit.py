@@ -16,7 +16,8 @@ from tests.estimator.cases import RECIPE_NAMES, arrays, frame, tiny
 
 import polymodal as pm
 from polymodal import FileError, MultimodalModel
-from polymodal.data.schema import ColumnSpec, ModalitySpec, Schema
+from polymodal.data.schema import Schema
+from polymodal.data.specs import ColumnSpec, ModalitySpec
 
 ROOT = Path(__file__).parents[2]
 

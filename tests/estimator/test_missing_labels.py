@@ -13,7 +13,8 @@ import polymodal as pm
 from polymodal.comparison.labelled import Labelled
 from polymodal.comparison.plan import Plan, split_rows
 from polymodal.data import MultimodalData, from_arrays
-from polymodal.data.schema import ColumnSpec, ModalitySpec, Schema
+from polymodal.data.schema import Schema
+from polymodal.data.specs import ColumnSpec, ModalitySpec
 from polymodal.estimator.labels import classes_of, codes_of, labels_of
 from polymodal.evaluate import JudgeSettings
 

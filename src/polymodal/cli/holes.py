@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from polymodal.data.dataset import MultimodalData
-    from polymodal.data.schema import ModalitySpec, Schema
+    from polymodal.data.schema import Schema
+    from polymodal.data.specs import ModalitySpec
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from polymodal.data.dataset import MultimodalData
-    from polymodal.data.schema import ModalitySpec, Schema
+    from polymodal.data.schema import Schema
+    from polymodal.data.specs import ModalitySpec
 
 _WHOLE = re.compile(r"\s*[+-]?\d+\s*")
 _FILES = ("image", "audio")

@@ -24,7 +24,8 @@ from polymodal.typing import is_whole
 if TYPE_CHECKING:
     import pandas as pd
 
-    from polymodal.data.schema import ModalitySpec, Schema
+    from polymodal.data.schema import Schema
+    from polymodal.data.specs import ModalitySpec
 
 
 def frame_of(result: object) -> pd.DataFrame:

@@ -7,8 +7,9 @@ from polymodal.data.bundled import load_bundled
 from polymodal.data.codec import DataCodec
 from polymodal.data.dataset import MultimodalData
 from polymodal.data.missingness import hide
-from polymodal.data.schema import ColumnSpec, ModalitySpec, Schema
+from polymodal.data.schema import Schema
 from polymodal.data.sources import from_arrays, read
+from polymodal.data.specs import ColumnSpec, ModalitySpec
 from polymodal.data.tensors import Tensors
 
 __all__ = [

@@ -20,7 +20,8 @@ from polymodal.data.codec_text import TextCodec
 from polymodal.data.dataset import MultimodalData
 from polymodal.data.kinds import CELLWISE
 from polymodal.data.names import Raw, nearest
-from polymodal.data.schema import ModalityKind, ModalitySpec, Schema
+from polymodal.data.schema import Schema
+from polymodal.data.specs import ModalityKind, ModalitySpec
 from polymodal.data.tensors import Tensors
 from polymodal.data.text_settings import TextLevel
 from polymodal.typing import Batch, Column, Present

@@ -13,7 +13,7 @@ from torch import Tensor
 from polymodal.data.images import array_layout
 from polymodal.data.kinds import VECTOR_LIKELIHOODS
 from polymodal.data.magnitude import check_spread, standardised
-from polymodal.data.schema import IMAGE_MODES, ModalitySpec
+from polymodal.data.specs import IMAGE_MODES, ModalitySpec
 
 if TYPE_CHECKING:
     from pandas import Index

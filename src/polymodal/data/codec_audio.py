@@ -20,7 +20,7 @@ from torch import Tensor
 
 from polymodal.data.magnitude import standardised
 from polymodal.data.names import Raw, objects
-from polymodal.data.schema import ModalitySpec
+from polymodal.data.specs import ModalitySpec
 from polymodal.data.spectrogram import (
     griffin_lim,
     magnitudes_of,

@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 
 from polymodal.data.cells import as_dates, decimals, from_days, is_date, numbers
-from polymodal.data.levels import level_places
+from polymodal.data.levels import Level, level_places
 from polymodal.data.magnitude import LARGEST, LARGEST_COUNT, check_spread, standardised
 from polymodal.data.names import Raw, is_finite, nearest, plain
-from polymodal.data.schema import ColumnSpec, Level
+from polymodal.data.specs import ColumnSpec
 from polymodal.typing import is_whole
 
 if TYPE_CHECKING:

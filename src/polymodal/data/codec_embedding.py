@@ -15,7 +15,7 @@ import numpy as np
 from torch import Tensor
 
 from polymodal.data.codec_arrays import VectorCodec
-from polymodal.data.schema import ModalitySpec
+from polymodal.data.specs import ModalitySpec
 
 if TYPE_CHECKING:
     from pandas import Index

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from polymodal.data.kinds import COUNTED, SERIES_LIKELIHOODS
 from polymodal.data.magnitude import LARGEST, LARGEST_COUNT, check_spread, standardised
-from polymodal.data.schema import ModalitySpec
 from polymodal.data.series import are_counts
+from polymodal.data.specs import ModalitySpec
 
 if TYPE_CHECKING:
     from pandas import Index

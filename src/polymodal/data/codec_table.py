@@ -12,7 +12,7 @@ from torch import Tensor
 
 from polymodal.data.codec_column import ColumnCodec
 from polymodal.data.names import Raw
-from polymodal.data.schema import ModalitySpec
+from polymodal.data.specs import ModalitySpec
 from polymodal.typing import Column
 
 if TYPE_CHECKING:

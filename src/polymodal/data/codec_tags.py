@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from polymodal.data.names import nearest
-from polymodal.data.schema import ModalitySpec
+from polymodal.data.specs import ModalitySpec
 from polymodal.data.tags import JoinedTags
 
 if TYPE_CHECKING:

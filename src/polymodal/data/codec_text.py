@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from polymodal.data.schema import ModalitySpec
+from polymodal.data.specs import ModalitySpec
 from polymodal.data.text_settings import MOST_TOKENS
 from polymodal.data.tokenization import Tokenizer, fit_tokenizer, tokenizer_from_config
 from polymodal.distributions.special_tokens import END

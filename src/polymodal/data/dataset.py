@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from polymodal.data.array_rows import ArrayRows
 from polymodal.data.extract import Extracted, extract
 from polymodal.data.kinds import CELLWISE
 from polymodal.data.names import Raw, nearest, objects
-from polymodal.data.rows import ArrayRows, Column, RowIndex, Rows, are_nothing
+from polymodal.data.rows import Column, RowIndex, Rows, are_nothing
 from polymodal.data.schema import Schema
 from polymodal.data.tags import tags_like
 from polymodal.spelling import listed

@@ -12,9 +12,9 @@ from polymodal.data.images import array_layout, describe_images, fit_images
 from polymodal.data.kinds import CELLWISE
 from polymodal.data.names import Raw, nearest
 from polymodal.data.rows import Column, Rows
-from polymodal.data.schema import ModalitySpec
 from polymodal.data.series import read_series
 from polymodal.data.sounds import read_audio
+from polymodal.data.specs import ModalitySpec
 from polymodal.data.tags import read_tags
 from polymodal.data.written import parse_all, shown
 

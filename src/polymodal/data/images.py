@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from polymodal.data.names import Raw
-from polymodal.data.schema import IMAGE_MODES
+from polymodal.data.specs import IMAGE_MODES
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -39,10 +39,12 @@ import numpy as np
 
 from polymodal.data.cells import is_date, numbers
 from polymodal.data.images import describe_images, holds_images
+from polymodal.data.levels import Level
 from polymodal.data.names import Raw, checked_name, free_name, plain
-from polymodal.data.schema import ColumnSpec, Level, ModalitySpec, Schema
+from polymodal.data.schema import Schema
 from polymodal.data.series import numeric_cell
 from polymodal.data.sounds import holds_sounds
+from polymodal.data.specs import ColumnSpec, ModalitySpec
 from polymodal.data.tags import are_sets_of_strings, guess_separator
 from polymodal.data.tokenization.choose import choose_level, words_in
 from polymodal.data.written import are_written, lists_of

@@ -8,7 +8,8 @@ from typing import Any
 
 from polymodal.data.kinds import KEYS, detail_of
 from polymodal.data.names import Raw, nearest
-from polymodal.data.schema import ColumnSpec, ModalitySpec, Schema
+from polymodal.data.schema import Schema
+from polymodal.data.specs import ColumnSpec, ModalitySpec
 from polymodal.data.text_settings import text_detail
 from polymodal.spelling import did_you_mean
 

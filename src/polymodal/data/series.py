@@ -16,7 +16,7 @@ import numpy as np
 from polymodal.data.cells import refuse_infinite
 from polymodal.data.kinds import COUNTED
 from polymodal.data.names import Raw
-from polymodal.data.schema import ModalitySpec
+from polymodal.data.specs import ModalitySpec
 from polymodal.data.written import parsed, shown
 
 

@@ -28,8 +28,8 @@ from polymodal.data.samples import (
     one_channel,
     whole_dtype,
 )
-from polymodal.data.schema import ModalitySpec
 from polymodal.data.series import numeric_cell
+from polymodal.data.specs import ModalitySpec
 from polymodal.data.written import list_fault
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".mp3", ".aiff", ".aif", ".au")

@@ -15,7 +15,7 @@ import numpy as np
 
 from polymodal.data.list_text import may_be_list
 from polymodal.data.names import Raw
-from polymodal.data.schema import ModalitySpec
+from polymodal.data.specs import ModalitySpec
 from polymodal.data.written import list_fault, parsed, written_like
 
 SEPARATORS = ("|", ";", ",")

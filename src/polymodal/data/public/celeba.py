@@ -20,7 +20,7 @@ from polymodal.data.public.folders import (
 from polymodal.data.public.labelled import Labelled, assemble, flags_table
 from polymodal.data.public.pictures import read_pictures
 from polymodal.data.public.tags import tags_modality
-from polymodal.data.schema import ModalitySpec
+from polymodal.data.specs import ModalitySpec
 
 SOURCE = Source("CelebA", "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html")
 PARTS = {"train": 0, "valid": 1, "test": 2}

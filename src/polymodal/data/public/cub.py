@@ -19,7 +19,7 @@ from polymodal.data.public.folders import (
 )
 from polymodal.data.public.labelled import Labelled, assemble
 from polymodal.data.public.pictures import read_pictures
-from polymodal.data.schema import ModalitySpec
+from polymodal.data.specs import ModalitySpec
 
 SOURCE = Source(
     "CUB",

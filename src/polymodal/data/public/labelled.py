@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from polymodal.data.array_rows import ArrayRows
 from polymodal.data.dataset import MultimodalData
 from polymodal.data.names import Raw
-from polymodal.data.rows import ArrayRows
-from polymodal.data.schema import ColumnSpec, ModalitySpec, Schema
+from polymodal.data.schema import Schema
+from polymodal.data.specs import ColumnSpec, ModalitySpec
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from polymodal.data.public.arguments import check_choice, checked_rows
 from polymodal.data.public.folders import Source
 from polymodal.data.public.labelled import Labelled, assemble
 from polymodal.data.public.polymnist import DIGITS
-from polymodal.data.schema import ModalitySpec
+from polymodal.data.specs import ModalitySpec
 
 SOURCE = Source("MHD", "https://github.com/miguelsvasco/nexus_pytorch")
 NAMES = ("label", "image", "trajectory", "sound")

@@ -14,7 +14,7 @@ from polymodal.data.public.digits import read_mnist, read_svhn
 from polymodal.data.public.folders import spaced
 from polymodal.data.public.labelled import Labelled, assemble
 from polymodal.data.public.polymnist import DIGITS
-from polymodal.data.schema import ModalitySpec
+from polymodal.data.specs import ModalitySpec
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789-,;.!?:'\"\\/|_@#$%^&*~`+-=<>()[]{} \n"
 """The 71 characters of the text modality; ``-`` stands twice, as in the published alphabet."""

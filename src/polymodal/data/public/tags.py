@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from polymodal.data.schema import ModalitySpec
+from polymodal.data.specs import ModalitySpec
 
 SEPARATORS = (";", "|", "\n")
 """What stands between tags: the first that no tag holds. A tag of a line holds no line break."""
