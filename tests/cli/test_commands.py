@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import json
 import os
 import subprocess
@@ -35,6 +37,24 @@ def test_help_shows_an_example_and_json(verb: str, capsys: pytest.CaptureFixture
     assert f"polymodal {verb}" in said.out.partition("Example:")[2]
     assert "--json" in said.out
     assert said.err == ""
+
+
+@pytest.mark.parametrize("verb", NAMES)
+def test_help_is_broken_by_the_terminal_alone(
+    verb: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prose at its own edge, and examples, which are to be copied, nowhere."""
+    module = importlib.import_module(f"polymodal.cli.{verb}")
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main([verb, "--help"]) == 0
+    assert module.EXAMPLE.rstrip() in "\n".join(
+        map(str.rstrip, capsys.readouterr().out.split("\n"))
+    )
+    monkeypatch.setenv("COLUMNS", "1000")
+    assert main([verb, "--help"]) == 0
+    lines = {line.strip() for line in capsys.readouterr().out.split("\n")}
+    for paragraph in (inspect.getdoc(getattr(module, verb)) or "").split("\n\n"):
+        assert " ".join(paragraph.split()) in lines
 
 
 def test_alone_it_teaches(capsys: pytest.CaptureFixture[str]) -> None:

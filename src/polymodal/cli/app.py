@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import sys
 import traceback
@@ -52,7 +53,8 @@ Then on your own table:
     polymodal impute cohort.pm cohort.parquet --out filled.parquet
     polymodal report cohort.pm test.parquet --out report.html
 
-`polymodal VERB --help` shows options and an example. `--json` prints results for programs.
+`polymodal VERB --help` shows options and an example.
+`--json` prints results for programs.
 Exit codes: 0 done, 1 the work failed, 2 the command was wrong.
 POLYMODAL_DEBUG=1 shows where an error comes from.
 """
@@ -91,13 +93,20 @@ def make_app() -> App:
     )
     for order, module in enumerate(VERBS):
         name = module.__name__.rpartition(".")[2]
+        verb = getattr(module, name)
         app.command(
-            getattr(module, name),
+            verb,
             name=name,
+            help=_flowing(inspect.getdoc(verb) or ""),
             help_epilogue=f"Example:\n\n{module.EXAMPLE}",
             sort_key=order,
         )
     return app
+
+
+def _flowing(text: str) -> str:
+    """A line a paragraph, so that a terminal of any width breaks them at its own edge."""
+    return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))
 
 
 def main(tokens: Sequence[str] | None = None) -> int:

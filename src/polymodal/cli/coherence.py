@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from polymodal.data.dataset import MultimodalData
     from polymodal.estimator import MultimodalModel
 
-EXAMPLE = """    polymodal coherence digits.pm test.parquet --label digit --train train.parquet
-    polymodal coherence digits.pm test.parquet --label digit --train train.parquet \\
-        --judges judges/ --out coherence.json"""
+EXAMPLE = """    polymodal coherence digits.pm test.parquet --label digit
+    polymodal coherence digits.pm test.parquet --label digit \\
+        --train train.parquet --judges judges/ --out coherence.json"""
 
 
 def coherence(

@@ -21,10 +21,13 @@ if TYPE_CHECKING:
     from polymodal.comparison import Comparison
 
 EXAMPLE = """    polymodal compare cohort.parquet --recipes polymodal,mopoe,mvtcae
-    polymodal compare cohort.parquet --recipes mopoe,pcca --seeds 5 --epochs 50 --out trial
-    polymodal compare cohort.parquet --recipes mvtcae,mopoe --set mvtcae.beta=2.5 --out beta
+    polymodal compare cohort.parquet --recipes mopoe,pcca --seeds 5 \\
+        --epochs 50 --out trial
+    polymodal compare cohort.parquet --recipes mvtcae,mopoe \\
+        --set mvtcae.beta=2.5 --out beta
     polymodal compare digits.parquet --label digit --schema without-digit.yaml
-    polymodal compare bundled:penguins --recipes mvtcae,pcca --seeds 1 --epochs 20   (a minute)"""
+    polymodal compare bundled:penguins --recipes mvtcae,pcca \\
+        --seeds 1 --epochs 20    (a minute)"""
 
 USUAL = "polymodal,mopoe,mvtcae"
 

@@ -13,7 +13,8 @@ from polymodal.cli.outputs import as_json, plain, print_result
 from polymodal.replacing import write_whole
 
 EXAMPLE = """    polymodal evaluate cohort.pm test.parquet --train train.parquet
-    polymodal evaluate cohort.pm test.parquet --train train.parquet --out eval.json"""
+    polymodal evaluate cohort.pm test.parquet --train train.parquet \\
+        --out eval.json"""
 
 
 def evaluate(

@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from polymodal.estimator import MultimodalModel
 
 EXAMPLE = """    polymodal fit cohort.parquet --out cohort.pm
-    polymodal fit cohort.csv --schema schema.yaml --recipe mvtcae --set beta=2.5 --epochs 200
-    polymodal fit --config cohort.pm.yaml --seed 1       (the same again with another seed)"""
+    polymodal fit cohort.csv --schema schema.yaml --epochs 200
+    polymodal fit cohort.csv --recipe mvtcae --set beta=2.5
+    polymodal fit --config cohort.pm.yaml --seed 1    (again, by another seed)"""
 
 
 def fit(

@@ -14,7 +14,7 @@ from polymodal.cli.outputs import count, print_result
 
 EXAMPLE = """    polymodal generate cohort.pm --n 100 --out made.parquet
     polymodal generate cohort.pm --n 100 --values median --out made.parquet
-    polymodal generate cohort.pm --n 25 --out made/       (rows.csv and a folder of pictures)"""
+    polymodal generate cohort.pm --n 25 --out made/   (rows.csv and pictures)"""
 
 
 def generate(

@@ -11,7 +11,8 @@ from polymodal.cli.arguments import Data, Json, Model, Seed, Train
 from polymodal.cli.inputs import check_data, check_model, check_out, load_model, test_and_train
 from polymodal.cli.outputs import print_result, say
 
-EXAMPLE = """    polymodal report cohort.pm test.parquet --train train.parquet --out report.html"""
+EXAMPLE = """    polymodal report cohort.pm test.parquet --train train.parquet \\
+        --out report.html"""
 
 
 def report(

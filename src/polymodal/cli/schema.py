@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from polymodal.data.schema import Schema
 
 EXAMPLE = """    polymodal schema cohort.parquet
-    polymodal schema cohort.parquet --write schema.yaml    (edit it, then: fit --schema)
+    polymodal schema cohort.parquet --write schema.yaml   (edit; fit --schema)
     polymodal schema bundled:penguins --json"""
 
 

@@ -27,14 +27,16 @@ if TYPE_CHECKING:
 EXAMPLE = """    polymodal score cohort.pm new.parquet
     polymodal score cohort.pm new.parquet --out scores.csv
     polymodal score cohort.pm new.parquet --of image --given caption
-    polymodal score cohort.pm new.parquet --of image --given caption --kind predictive
+    polymodal score cohort.pm new.parquet --of image --given caption \\
+        --kind predictive
 
 Kinds:
 
     joint        log p(row): all that a row has; without --of
     marginal     log p(of): a part of it, whatever the rest; with --of alone.
-                 Papers that report "log p(image|caption)" with draws from the caption's posterior
-                 mean this: --of image --given caption --kind marginal
+                 Papers that report "log p(image|caption)" with draws from the
+                 caption's posterior mean this: --of image --given caption
+                 --kind marginal
     conditional  log p(of | given) of the model; with --of and --given
     predictive   log density of --of under what translating --given draws from"""
 

@@ -21,9 +21,12 @@ from polymodal.cli.lacking import nothing_of, rows_without
 from polymodal.cli.outputs import count, print_result, say
 
 EXAMPLE = """    polymodal translate cohort.pm new.parquet --to caption --out captions.csv
-    polymodal translate cohort.pm new.parquet --to caption --text "beam, width=8" --out best.csv
-    polymodal translate cohort.pm new.parquet --to image --given table --out made.parquet
-    polymodal translate cohort.pm new.parquet --to image --draws 5 --seed 1 --out drawn.parquet"""
+    polymodal translate cohort.pm new.parquet --to caption \\
+        --text "beam, width=8" --out best.csv
+    polymodal translate cohort.pm new.parquet --to image \\
+        --given table --out made.parquet
+    polymodal translate cohort.pm new.parquet --to image \\
+        --draws 5 --seed 1 --out drawn.parquet"""
 
 
 def translate(

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from polymodal.tasks.walked import Traversal
 
 EXAMPLE = """    polymodal traverse cohort.pm test.parquet --out walk
-    polymodal traverse cohort.pm test.parquet --start 12 --directions 3 --steps 9 --out walk
+    polymodal traverse cohort.pm test.parquet --out walk \\
+        --start 12 --directions 3 --steps 9
     polymodal traverse cohort.pm test.parquet --latent 4,7 --to image --out walk"""
 
 
