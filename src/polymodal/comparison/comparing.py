@@ -28,6 +28,7 @@ from polymodal.comparison.table import assemble
 from polymodal.data.dataset import MultimodalData
 from polymodal.evaluate.coherence_measure import CoherenceMeasure
 from polymodal.evaluate.examination import Examination, Measure
+from polymodal.evaluate.result import BASELINES
 from polymodal.evaluate.sheet import Sheet
 from polymodal.files import FileError
 from polymodal.replacing import write_whole
@@ -114,15 +115,15 @@ def compare(
         kinds = {split.rows.codec.kind(name) for name in split.rows.codec.names}
         facts = {"label": label, **plan.facts(kinds), MEASURES: identify(measures)}
         facts |= {"data": (labelled or split).fingerprint, "rows": split.sizes}
-        place.claim(
-            facts,
-            {name: dict(plan.settings.get(name, {})) for name in names},
-        )
+        settings = {name: dict(plan.settings.get(name, {})) for name in names}
+        place.check(facts, settings)
+        simple = _simple(exam, place)
+        place.claim(facts, settings)
+        place.keep(simple)
         coherence, notes = _coherence(labelled, place, progress)
         if coherence is not None:
             exam = dataclasses.replace(exam, measures=(*measures, coherence))
         done, failures = _all_fits(split, parameters, exam, place, progress)
-        simple = _simple(exam, place)
         usual = _usual_epochs(split, plan)
         allowed = plan.epochs or usual
         asked = {one.recipe: () for one in done} | dict.fromkeys(names, chosen)
@@ -267,16 +268,23 @@ def _one(
 
 
 def _simple(exam: Examination, folder: Folder) -> Finished:
-    """The simple methods, examined once; they have no seed of their own."""
+    """The simple methods, examined once; they have no seed of their own.
+
+    Raises:
+        ValueError: If the mean is never wrong: then nobody can be better or worse.
+    """
     kept = folder.finished(_SIMPLE, exam.seed)
     if kept is not None:
         return kept
     cpu, wall = time.process_time(), time.monotonic()
     sheets: dict[str, Sheet] = exam.of_baselines()
     cost = Cost(time.process_time() - cpu, time.monotonic() - wall)
-    finished = Finished(_SIMPLE, exam.seed, "finished", "", 0, cost, sheets)
-    folder.keep(finished)
-    return finished
+    if not (sheets[BASELINES[0]].errors > 0).any():
+        raise ValueError(
+            "compare: nothing that can be asked has an answer that differs between test rows, so "
+            "no method can be better than the most frequent answer; give rows that differ."
+        )
+    return Finished(_SIMPLE, exam.seed, "finished", "", 0, cost, sheets)
 
 
 def _sentence(error: Exception) -> str:

@@ -85,7 +85,7 @@ class Folder:
         self.path = path
 
     def claim(self, shared: Mapping[str, Any], recipes: Mapping[str, Any]) -> None:
-        """Say what is compared here, or see that it is the same as before.
+        """Say what is compared here.
 
         Further recipes and seeds may join those of a folder.
 
@@ -94,13 +94,32 @@ class Folder:
             recipes: Recipe -> its settings.
 
         Raises:
+            FileError: As by ``check``.
+        """
+        known = {**self.check(shared, recipes), **recipes}
+        said = {"format": "polymodal comparison", "version": _VERSION}
+        write_whole(
+            self.path / SETTINGS_NAME,
+            json.dumps({**said, "shared": shared, "recipes": known}, indent=1),
+        )
+
+    def check(self, shared: Mapping[str, Any], recipes: Mapping[str, Any]) -> dict[str, Any]:
+        """See that nothing else is compared here.
+
+        Arguments:
+            shared: What all fits share.
+            recipes: Recipe -> its settings.
+
+        Returns:
+            The recipes that are here, with their settings.
+
+        Raises:
             FileError: If the folder has a comparison with other settings or of other data, or
                 files that are none of a comparison.
         """
         file = self.path / SETTINGS_NAME
         # Through JSON, so that tuples compare equal to the lists that were read.
         shared, recipes = json.loads(json.dumps(shared)), json.loads(json.dumps(recipes))
-        before: dict[str, Any] = {}
         if file.exists():
             before = self._settings(file)
             was, now = before["shared"], _one_by_one(shared)
@@ -111,14 +130,13 @@ class Folder:
             for name, settings in recipes.items():
                 was = before["recipes"].get(name, settings)
                 self._check_same(was, settings, f" of recipe {name}")
-        elif self.path.is_dir() and any(self.path.iterdir()):
+            return before["recipes"]
+        if self.path.is_dir() and any(self.path.iterdir()):
             raise FileError(
                 f"{self.path}: the folder holds other files and no comparison; name an empty or "
                 "new folder."
             )
-        known = {**before.get("recipes", {}), **recipes}
-        said = {"format": "polymodal comparison", "version": _VERSION}
-        write_whole(file, json.dumps({**said, "shared": shared, "recipes": known}, indent=1))
+        return {}
 
     def _settings(self, file: Path) -> dict[str, Any]:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from polymodal.comparison.folder import Finished
@@ -14,6 +15,7 @@ from polymodal.evaluate.examination import Examination
 from polymodal.evaluate.ranking import Averaged, Ranking
 from polymodal.evaluate.result import Estimate
 from polymodal.recipes.registry import get_recipe
+from polymodal.spelling import listed
 
 _OWN_COLUMNS = ("coverage", "log_likelihood")
 
@@ -73,7 +75,7 @@ def assemble(
         sizes=split.sizes,
         n_asked=len({(one.modality, one.column) for one in ranking.asked}),
         simple_cpu_seconds=simple.cost.cpu,
-        notes=(*_left_out(exam, ranking), *few_seeds(rows)),
+        notes=(*_left_out(exam, ranking), *_settled(ranking), *few_seeds(rows)),
     )
 
 
@@ -121,7 +123,11 @@ def _groups(ranking: Ranking) -> list[Group]:
     groups = []
     if len(ranking.modalities) > 1:
         values = {
-            name: {m: ranking.skill_at[m][name].estimate for m in ranking.modalities}
+            name: {
+                m: found.estimate
+                for m in ranking.modalities
+                if not math.isnan((found := ranking.skill_at[m][name]).value)
+            }
             for name in ranking.sheets
         }
         says = "as above, but of each modality alone."
@@ -152,6 +158,23 @@ def _left_out(exam: Examination, ranking: Ranking) -> list[str]:
         "has it."
         for name in exam.codec.names
         if name not in ranking.modalities
+    ]
+
+
+def _settled(ranking: Ranking) -> list[str]:
+    """Modalities, or columns of them, at which nobody can show skill, a sentence each modality."""
+    open_ones = [one for one in ranking.asked if one not in ranking.settled]
+    telling = {one.modality for one in open_ones}
+    columns = {(one.modality, one.column) for one in open_ones}
+    found: dict[str, dict[str, None]] = {}
+    for one in ranking.settled:
+        if (one.modality, one.column) not in columns:
+            found.setdefault(one.modality, {})[str(one.column)] = None
+    return [
+        f"{f'{listed(names)} of {modality}' if modality in telling else modality} had no part in "
+        "the skill: the mean, or the most frequent answer, is never wrong there, as where all "
+        "test rows are alike."
+        for modality, names in found.items()
     ]
 
 

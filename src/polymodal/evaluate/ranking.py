@@ -143,6 +143,12 @@ class Ranking:
         """The modalities that were asked for, in order."""
         return tuple(dict.fromkeys(one.modality for one in self.asked))
 
+    @property
+    def settled(self) -> tuple[Asked, ...]:
+        """What the mean tells without error, as where all test rows are alike: it has no skill."""
+        scales = self._scale.isnan().tolist()
+        return tuple(one for one, nothing in zip(self.asked, scales, strict=True) if nothing)
+
     @cached_property
     def best_baseline(self) -> Tensor:
         """Which baseline is best at each thing asked for, ``(T,)``; of equals the first."""
