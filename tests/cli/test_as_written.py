@@ -97,6 +97,31 @@ def test_known_cells_come_back_to_the_letter(option: str, work: Path) -> None:
                 assert cell
 
 
+def test_parquet_keeps_the_zeros_of_names_and_the_lists_of_vectors(work: Path) -> None:
+    lines = to_text([line(i) for i in range(3)]).splitlines()
+    kept = ["kept", "007", "", "12"]
+    (work / "kept.csv").write_text("\n".join(map(",".join, zip(lines, kept, strict=True))))
+    out = work / "kept.parquet"
+    assert main(f"impute {work}/m.pm {work}/kept.csv --out {out} --draws 3".split()) == 0
+    back = pd.read_parquet(out)
+    assert back["kept"].fillna("?").tolist() == ["007", "?", "12"]
+    assert back["id"].tolist() == [9007199254740993 + i for i in range(3)]
+    assert [list(one) for one in back["emb"]] == [[i + 0.5, 1.0] for i in range(3)]
+
+
+def test_sets_that_a_csv_writes_are_sets_in_parquet(tmp_path: Path) -> None:
+    schema = Schema({name: ModalitySpec("tags", column=name) for name in ("listed", "joined")})
+    cells = {"listed": ["['red', 'big']", "[]", None], "joined": ["red|big", "", None]}
+    write_frame(pd.DataFrame(cells), tmp_path / "t.parquet", schema=schema)
+    back = pd.read_parquet(tmp_path / "t.parquet")
+    assert [None if one is None else list(one) for one in back["listed"]] == [
+        ["red", "big"],
+        [],
+        None,
+    ]
+    assert back["joined"].fillna("?").tolist() == ["red|big", "", "?"]
+
+
 def test_what_a_model_knows_it_knows_in_the_next_file(
     work: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from polymodal.data.specs import ModalitySpec
 
 _WHOLE = re.compile(r"\s*[+-]?\d+\s*")
+_ZEROS = re.compile(r"0\d+")
 _FILES = ("image", "audio")
 """Kinds whose cells may name files as seen from the table: elsewhere the name is another."""
 
@@ -88,6 +89,21 @@ class KnownCells:
                 if whole:  # 4 as its like is written, 04
                     made = objects(spelled.get(one, one) for one in without_point(made))
                 frame[title] = np.where(np.tile(hole, copies), made, np.tile(stood, copies))
+        return frame
+
+    def keep_names(self, frame: pd.DataFrame, schema: Schema | None) -> pd.DataFrame:
+        """The frame, with columns of whole numbers that no modality reads as they stood.
+
+        That ``007`` is no number shows in its zeros, which a number does not have.
+        """
+        specs = () if schema is None else schema.modalities.values()
+        read = {source for spec in specs for source in spec.sources}
+        frame = frame.copy(deep=False)
+        copies = len(frame) // max(len(self.written), 1)
+        for column in self.written:
+            stood = self.written[column].to_numpy(dtype=object)
+            if column in frame and column not in read and any(map(_ZEROS.fullmatch, stood)):
+                frame[column] = np.tile(np.where(stood == "", None, stood), copies)
         return frame
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import chain
+from itertools import count as count_from
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +50,9 @@ def held(value: Any, base: Path, as_bytes: AsBytes) -> Any:  # noqa: ANN401
     """
     if not isinstance(value, Mapping):
         return as_bytes(value, base)
+    rate = value.get("sampling_rate")
+    if isinstance(rate, float) and rate.is_integer():  # as pandas reads it beside an empty cell
+        value = {**value, "sampling_rate": int(rate)}
     if value.get("array") is not None:
         return {**value, "array": columnar(value["array"])}
     return value if value.get("bytes") is not None else {**value, "bytes": as_bytes(value, base)}
@@ -57,8 +63,18 @@ def columnar(samples: Any) -> Any:  # noqa: ANN401
     return list(samples) if isinstance(samples, np.ndarray) and samples.ndim > 1 else samples
 
 
+def file_name(name: str) -> str:
+    """The name of a modality or column as that of a file."""
+    return "".join(c if c.isalnum() or c in "-_" else "_" for c in name)
+
+
 def files_beside(
-    values: Iterable[Any], column: str, path: Path, base: Path, as_bytes: AsBytes
+    values: Sequence[Any],
+    column: str,
+    path: Path,
+    base: Path,
+    as_bytes: AsBytes,
+    taken: Collection[str] = (),
 ) -> tuple[list[str | None], list[Path]]:
     """The names that a CSV has for pictures or sounds, and the files that were written for it.
 
@@ -68,16 +84,14 @@ def files_beside(
         path: The CSV.
         base: The folder that names of files are relative to.
         as_bytes: What makes bytes of those that are no names.
+        taken: Names of folders that other columns have, as ``str.casefold`` gives them.
     """
-    name = "".join(c if c.isalnum() or c in "-_" else "_" for c in column)
-    folder = path.parent / f"{path.stem}_{name}"
+    made = {i for i, one in enumerate(values) if not isinstance(one, str | Path | None)}
+    folder = _own_folder(path, f"{path.stem}_{file_name(column)}", made, taken)
     names, files = [], []
     for row, value in enumerate(values):
-        if value is None:
-            names.append(None)
-            continue
-        if isinstance(value, str | Path):
-            names.append(_seen_from(path.parent, base, value))
+        if row not in made:
+            names.append(None if value is None else _seen_from(path.parent, base, value))
             continue
         data = as_bytes(value, base)
         file = folder / f"{row:06d}{_suffix(data)}"
@@ -87,6 +101,35 @@ def files_beside(
         files.append(file)
     _say_what_is_left(folder, path, names)
     return names, files
+
+
+def _own_folder(path: Path, name: str, rows: Collection[int], taken: Collection[str]) -> Path:
+    """The first of ``name``, ``name_2``... in which no file is replaced but the CSV's own.
+
+    Arguments:
+        path: The CSV, still as it was before, if it was.
+        name: What the folder should be called.
+        rows: The rows that get a file.
+        taken: Names that are not free.
+    """
+    text = path.read_text("utf-8", errors="replace") if path.is_file() else ""
+    named, stems = set(re.split(r'[,"\r\n]', text)), {f"{row:06d}" for row in rows}
+
+    def is_free(folder: Path) -> bool:
+        if folder.name.casefold() in taken or (folder.exists() and not folder.is_dir()):
+            return False
+        held = folder.iterdir() if folder.is_dir() else ()
+        return all(one.stem not in stems or f"{folder.name}/{one.name}" in named for one in held)
+
+    wanted = path.parent / name
+    others = (path.parent / f"{name}_{n}" for n in count_from(2))
+    folder = next(one for one in chain([wanted], others) if is_free(one))
+    if folder != wanted and wanted.name.casefold() not in taken:
+        say(
+            f"{wanted} holds files that {path.name} does not name, which stay; new ones go into "
+            f"{folder.name}."
+        )
+    return folder
 
 
 def _say_what_is_left(folder: Path, path: Path, names: Iterable[str | None]) -> None:

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from polymodal.data.specs import ModalitySpec
 
 
+_LISTS = ("vector", "embedding", "tags")
+"""Kinds whose cells may be lists, which are lists in Parquet."""
+
+
 def frame_of(result: object) -> pd.DataFrame:
     """A frame of what a task returned: a frame already, or a dictionary of modalities' values.
 
@@ -67,8 +71,8 @@ def write_frame(
     In Parquet pictures are PNG bytes; a CSV names PNG files that are put into a folder beside it.
     A picture that came as the name of a file stays that file: its bytes in Parquet, its name, as
     seen from the new file, in a CSV. Sounds likewise, as WAV. Mappings stay such in Parquet.
-    Series and spectrograms are lists of lists. Files that the folder had before and the table does
-    not name stay, and are told of on standard error.
+    Series and spectrograms are lists of lists. Files that a folder had before and neither the
+    table nor the one that it replaces names stay, and are told of on standard error.
 
     Arguments:
         frame: The table.
@@ -82,19 +86,25 @@ def write_frame(
     Returns:
         The picture and sound files that were written.
     """
-    frame, files, base = frame.copy(deep=False), [], base or Path()
+    frame, base = frame.copy(deep=False), base or Path()
+    files: list[Path] = []
     parquet = path.suffix.lower() == ".parquet"
+    if parquet and known is not None:
+        frame = known.keep_names(frame, schema)
     specs, whole = _specs(schema), _whole_columns(schema)
     for column in frame.columns:
         sample = next((v for v in frame[column] if v is not None and not _is_nan(v)), None)
         spec = specs.get(str(column))
+        if parquet and spec is not None and spec.kind in _LISTS:
+            frame[column] = _lists_of_text(frame[column])
         as_bytes = _as_bytes(spec, sample, column in pictures, str(column) in samples)
         if as_bytes is not None and parquet:
             change = partial(held, base=base, as_bytes=as_bytes)
             frame[column] = _each(_each(frame[column], parsed), change)
         elif as_bytes is not None:
             cells = _each(frame[column], parsed)
-            frame[column], made = files_beside(cells, str(column), path, base, as_bytes)
+            taken = {one.parent.name.casefold() for one in files}
+            frame[column], made = files_beside(cells, str(column), path, base, as_bytes, taken)
             files += made
         elif spec is not None and spec.kind == "audio" and spec.rate and parquet:
             frame[column] = _each(frame[column], lambda v: columnar(parsed(v)))
@@ -169,6 +179,12 @@ def _of_one_type(cells: Any, whole: bool) -> Any:  # noqa: ANN401 (a column)
     if not all(isinstance(one, str | int | float | np.number | None) for one in cells):
         return cells
     return _each(without_point(cells), str)
+
+
+def _lists_of_text(cells: Any) -> Any:  # noqa: ANN401 (a column)
+    """A column of lists that a CSV writes as text as lists; any other as it is."""
+    lists = _each(cells, parsed)
+    return lists if all(isinstance(one, list | None) for one in lists) else cells
 
 
 def _hold_words(values: Iterable[Any]) -> bool:

@@ -142,6 +142,7 @@ def numbers(latent: list[str] | None) -> list[int]:
 
 def write(walked: Traversal, out: Path) -> tuple[list[Path], Path, list[Path]]:
     """The pictures, the table, and the sounds beside it."""
+    from polymodal.cli.media import file_name
     from polymodal.cli.tables import frame_of, write_frame
     from polymodal.report.walk import write_walk
     from polymodal.tasks.walked import DRAWN
@@ -182,11 +183,6 @@ def write_grids(
         with replaced(path) as part:
             write_factorised(factorise(model, rows, name), part)
     return grids
-
-
-def file_name(name: str) -> str:
-    """A modality's name as that of a file."""
-    return "".join(c if c.isalnum() or c in "-_" else "_" for c in name)
 
 
 def as_text(walked: Traversal, data: str) -> str:
