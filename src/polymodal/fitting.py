@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from polymodal.data.checked import check_values, taken_as_missing
 from polymodal.data.codec import DataCodec
 from polymodal.data.dataset import MultimodalData
 from polymodal.data.missingness import anything, never_there
@@ -229,13 +230,15 @@ def prepare(
     """Fit the codec and encode; a share of the rows is held out where no validation is given.
 
     Raises:
-        ValueError: If the data have no rows.
+        ValueError: If the data have no rows, or a value that the schema rules out.
     """
     if len(data) == 0:
         raise ValueError("fit: the data have no rows; at least one is needed.")
+    check_values(data, data.schema, levels=True)
     kept, held_out = np.arange(len(data)), np.empty(0, dtype=np.int64)
     if validation is not None:
         tuned = as_data(validation, data.schema)
+        check_values(tuned, data.schema, levels=False)
     elif len(data) >= FEWEST_ROWS_TO_SPLIT and validation_share:
         order = np.random.default_rng(derive_seed(seed, 1)).permutation(len(data))
         n_held = max(1, round(validation_share * len(data)))
@@ -253,13 +256,11 @@ def prepare(
             stacklevel=2,
         )
     codec = DataCodec.fit(data[kept])
-    return Prepared(
-        codec,
-        codec.encode(data[kept]),
-        None if tuned is None else codec.encode(tuned, unseen="missing"),
-        held_out,
-        container_of(data),
-    )
+    encoded = None if tuned is None else codec.encode(tuned, unseen="missing")
+    if validation is not None and tuned is not None and encoded is not None:
+        for said in taken_as_missing(tuned, encoded, "rows to stop by"):
+            warnings.warn(f"{tuned.origin}: {said}", stacklevel=2)
+    return Prepared(codec, codec.encode(data[kept]), encoded, held_out, container_of(data))
 
 
 def end_training(model: LatentModel, rows: Tensors, result: TrainResult, seed: int) -> None:

@@ -86,7 +86,8 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         ("fit bundled:penguins --network series=both", "--network: series must be one of conv,"),
         ("fit bundled:penguins --network hidden=8", "--network hidden must be a list of whole"),
         ("fit bundled:penguins --network dropout=x", "--network dropout must be a number"),
-        ("compare bundled:penguins --network serie=conv", "Did you mean 'series'?"),
+        ("compare bundled:penguins --network serie=conv", "A network has no setting 'serie'."),
+        ("compare bundled:penguins --set mopoe.latent_dim=3", "use --latent-dim, which is the"),
         ("fit bundled:penguins --set latent_dim=3", "--latent-dim"),
         ("fit bundled:penguins --set bogus=1", "Recipe polymodal has no setting 'bogus'."),
         (

@@ -15,6 +15,7 @@ from polymodal.data.schema import Schema
 from polymodal.data.specs import ColumnSpec, ModalitySpec
 from polymodal.estimator.labels import classes_of, codes_of, labels_of, rows_left_out
 from polymodal.evaluate import InceptionFeatures, JudgeSettings
+from polymodal.evaluate.judges import train_judges
 
 QUICK = JudgeSettings(hidden=32, epochs=60, learning_rate=1e-2, dropout=0.0)
 
@@ -142,6 +143,60 @@ def test_errors_are_one_sentence(fitted, capsys) -> None:
         pm.coherence(model, frame(), "digit")
     with pytest.raises(ValueError, match="trained on"):
         pm.coherence(model, frame()[:160], "digit", frame()[:160])
+
+
+def test_rows_that_were_learned_from_are_told_of_or_refused(fitted) -> None:
+    model, _ = fitted
+    learned = len(model._trained())
+    assert learned < 160  # a share was held out
+    both = [
+        pm.coherence(model, frame()[100:], "digit", frame()[:140], settings=QUICK),
+        pm.probe(model, frame()[100:], "digit", frame()[:140]),
+    ]
+    for said, who in zip(both, ("judges", "probes"), strict=True):
+        assert "of the 140 rows judged equal rows that the model and" in said.notes[0]
+        assert f"the {who} learned from" in said.notes[0]
+    trained = np.setdiff1d(np.arange(160), model.held_out_)
+    with pytest.raises(ValueError, match="coherence: these are the rows that the model was"):
+        pm.coherence(model, frame().iloc[trained], "digit", frame()[160:], settings=QUICK)
+    with pytest.raises(ValueError, match="probe: these are the rows that the model was"):
+        pm.probe(model, frame().iloc[trained], "digit", frame()[160:])
+    clean = pm.coherence(model, frame()[160:], "digit", frame()[:160], settings=QUICK)
+    assert not any("equal rows" in note for note in clean.notes)
+
+
+def test_judges_of_other_classes_and_odd_calls_are_refused(fitted) -> None:
+    model, _ = fitted
+    test = frame()[160:]
+    said = pm.read(frame()[:160], schema())
+    rows, codes = model._encode(said), codes_of(labels_of(said, "digit")[0], ("x", "y", "z"))
+    columns = {name: model.codec_.columns(name) for name in ("one", "two")}
+    both = [
+        train_judges(rows, codes, ["one", "two"], columns=columns, classes=order, settings=QUICK)
+        for order in (("x", "y", "z"), ("z", "y", "x"))
+    ]
+    mixed = {"one": both[0]["one"], "two": both[1]["two"]}
+    with pytest.raises(ValueError, match="judge of one tells the classes x, y, z, that of two z"):
+        pm.coherence(model, test, "digit", judges=mixed)
+    for words, wrong in (
+        ({"samples": 0}, "samples must be at least 1, got 0"),
+        ({"names": []}, "no modality beside 'digit' takes part"),
+        ({"names": ["one", "one"]}, "modality 'one' is named twice"),
+    ):
+        with pytest.raises(ValueError, match=wrong):
+            pm.coherence(model, test, "digit", judges=both[0], **words)
+
+
+def test_test_rows_with_nothing_but_the_label_are_no_crash(fitted) -> None:
+    model, _ = fitted
+    empty = frame()[160:].assign(a=None, b=None, c=None, d=None)
+    said = pm.coherence(model, empty, "digit", frame()[:160], settings=QUICK)
+    assert said.conditional is None
+    assert said.joint.n == 80
+    assert "one: no test row has it, so it was not given." in said.notes
+    half = pm.probe(model, frame()[160:].assign(c=None, d=None), "digit", frame()[:160])
+    assert half.table()["given"].tolist() == ["one"]
+    assert "No training row, or no test row, has two, so it was not given." in half.notes
 
 
 def test_the_label_may_be_a_modality_and_is_then_withheld() -> None:

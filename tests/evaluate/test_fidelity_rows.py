@@ -25,6 +25,16 @@ class Classes:
         return x[:, :1]
 
 
+class Noise:
+    """Features that are drawn anew: what is made is as real as can be."""
+
+    def __init__(self) -> None:
+        self.generator = torch.Generator().manual_seed(0)
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.randn(len(x), 16, generator=self.generator)
+
+
 def sorted_rows(n: int = 80) -> Tensors:
     """Rows in the order of their classes."""
     source, codes = rows(n, ("a", "b"))
@@ -51,6 +61,14 @@ def test_a_perfect_translation_is_at_no_distance_whatever_rows_lack() -> None:
                 assert row.frechet == pytest.approx(0, abs=1e-9)
                 assert (row.precision, row.recall) == (1, 1)
         assert said.conditional == pytest.approx(0, abs=1e-9)
+
+
+def test_what_is_perfect_is_at_the_floor_however_few_rows_it_has() -> None:
+    """The bias of the distance falls with the rows, so the floor is that of as many."""
+    said = of(lacking(sorted_rows(800), "a"), Noise())
+    assert {row.n for row in said.rows} > {800}
+    for row in said.rows:
+        assert row.frechet == pytest.approx(row.floor, rel=0.25)
 
 
 @pytest.mark.parametrize("name", ["a", "b"])

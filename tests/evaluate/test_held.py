@@ -99,6 +99,12 @@ def test_numbers_are_pooled_and_rows_without_any_do_not_count() -> None:
     assert count_held(none.bool(), none, 9, resamples=50, seed=0) is None
 
 
+def test_nothing_is_called_wrong_that_its_own_interval_holds() -> None:
+    """The exact interval may be tighter on one side than the one that is shown."""
+    assert judge_width(Estimate(0.827, 0.754, 0.905), 0.9, 200, 60) == "unsure"
+    assert judge_width(Estimate(0.827, 0.754, 0.895), 0.9, 200, 60) == "narrow"
+
+
 def test_what_is_said() -> None:
     all_inside = Estimate(1.0, 1.0, 1.0)
     assert say_width(all_inside, 0.9, 200, 200) == ": they are wider than they need to be."

@@ -96,7 +96,7 @@ def test_modalities_that_no_test_row_has_together_are_said() -> None:
     labels = [(one[:, 0] > 0).long() for one in (z, asked)]
     probe = linear_probe(model, train, labels[0], apart, labels[1], resamples=5)
     assert {row.given for row in probe.rows} == {("a",), ("b",)}
-    assert probe.notes == ["Given a + b too few rows have a label to probe."]
+    assert probe.notes == ["Given a + b too few rows have that and a label to probe."]
 
 
 def test_a_probe_that_is_right_in_a_few_rows_may_be_wrong_in_others() -> None:

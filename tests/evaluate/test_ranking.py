@@ -12,6 +12,7 @@ import torch
 
 from polymodal.evaluate.bootstrap import bootstrap, resample_counts
 from polymodal.evaluate.ranking import Ranking, average, student_draws
+from polymodal.evaluate.result import Estimate
 from polymodal.evaluate.sheet import Asked, ErrorOf, Measured, RowSums, Sheet, sheet_of
 
 R = 400
@@ -248,3 +249,10 @@ def test_a_sheet_is_the_paired_bootstrap_of_its_rows() -> None:
     assert again.asked == found.asked
     assert again.replicates.equal(found.replicates)
     assert again.measures["coverage"].value == found.measures["coverage"].value
+
+
+def test_the_interval_of_a_share_stays_a_share() -> None:
+    seeds = [Measured(value, torch.full((200,), value)) for value in (0.05, 0.02, 0.2)]
+    found = average(seeds, "a")
+    assert found.estimate.low < 0
+    assert found.share == Estimate(found.estimate.value, 0.0, found.estimate.high)

@@ -131,6 +131,10 @@ def settings_of(pairs: list[str] | None, names: list[str]) -> dict[str, dict[str
         if not dot:
             raise CommandError(f"--set {key}: say of which recipe, as in --set mvtcae.{key}=2.5.")
         check_known(recipe, names, "compared recipe")
+        if name in ("latent_dim", "private_dim"):
+            raise CommandError(
+                f"--set {key}: use --{name.replace('_', '-')}, which is the same for all recipes."
+            )
         if recipe in RECIPES:
             own = RECIPES[recipe].settings
             check_known(name, own, "setting", f"Recipe {recipe}")

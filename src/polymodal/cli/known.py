@@ -103,7 +103,7 @@ class KnownCells:
         for column in self.written:
             stood = self.written[column].to_numpy(dtype=object)
             if column in frame and column not in read and any(map(_ZEROS.fullmatch, stood)):
-                frame[column] = np.tile(np.where(stood == "", None, stood), copies)
+                frame[column] = np.tile(objects(one or None for one in stood), copies)
         return frame
 
 

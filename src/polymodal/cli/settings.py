@@ -69,7 +69,7 @@ def network_settings(values: Mapping[str, Any]) -> NetworkSettings | None:
     known = [field.name for field in fields(usual)]
     chosen = {}
     for name, value in values.items():
-        default = getattr(usual, check_known(name, known, "setting", "The networks have"))
+        default = getattr(usual, check_known(name, known, "setting", "A network"))
         if not isinstance(default, tuple):
             chosen[name] = check_setting(name, value, default, "--network")
         elif isinstance(value, list) and all(type(one) is int for one in value):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
+from polymodal.data.checked import check_values, taken_as_missing
 from polymodal.data.dataset import MultimodalData
 from polymodal.data.modalities import NetworkSettings
 from polymodal.data.tensors import Tensors
@@ -194,6 +195,7 @@ def split_rows(
         raise ValueError(
             f"{judged.origin}: there are no rows to judge on; at least one is needed."
         )
+    check_values(judged, rows.schema, levels=False)
     tuned = None if validation is None else as_data(validation, rows.schema)
     first = prepare(rows, tuned, plan.validation_share, plan.split_seed)
     if tuned is None and len(first.held_out):
@@ -201,7 +203,7 @@ def split_rows(
         kept[torch.as_tensor(first.held_out)] = False
         tuned, rows = rows[first.held_out], rows[kept.numpy()]
     encoded = first.codec.encode(judged, unseen="missing")
-    notes = _met(encoded, first)
+    notes = (*_met(encoded, first), *taken_as_missing(judged, encoded, "rows judged"))
     return Split(rows, tuned, first, judged, encoded, notes)
 
 

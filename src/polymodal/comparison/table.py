@@ -10,7 +10,7 @@ from polymodal.comparison.notes import Failure, few_seeds, notes_of, why_nothing
 from polymodal.comparison.plan import Split
 from polymodal.comparison.result import SKILLS, Comparison, Group, Row
 from polymodal.comparison.words import DESCRIBED, GROUPS, MEANS, recommend
-from polymodal.evaluate.coherence_measure import SHARES
+from polymodal.evaluate.coherence_measure import GROUP, SHARES
 from polymodal.evaluate.examination import Examination
 from polymodal.evaluate.ranking import Averaged, Ranking
 from polymodal.evaluate.result import Estimate
@@ -100,13 +100,14 @@ def _recipe_row(
     if not fits:
         return Row(name, what, False, lost=lost, failure=why_nothing(failures))
     sheets = [one.sheets[name] for one in fits]
+    held = ranking.measure(name, "coverage")
     return Row(
         method=name,
         what=what,
         simple=False,
         rank=ranks[name],
         skill=ranking.skill[name].estimate,
-        coverage=_estimate(ranking.measure(name, "coverage")),
+        coverage=None if held is None else held.share,
         log_likelihood=_estimate(ranking.measure(name, "log_likelihood")),
         cpu_seconds=sum(one.cost.cpu for one in fits) / len(fits),
         wall_seconds=sum(one.cost.wall for one in fits) / len(fits),
@@ -141,10 +142,15 @@ def _groups(ranking: Ranking) -> list[Group]:
             group, _, column = what.rpartition(": ")
             further.setdefault(group or what, []).append(column)
     for group, columns in further.items():
+        shares = group == GROUP or group.startswith(SHARES)
         values = {
-            name: {column: found.estimate for column in columns if (found := ranking.measure(
-                name, f"{group}: {column}" if group != column else column
-            ))}
+            name: {
+                column: found.share if shares else found.estimate
+                for column in columns
+                if (found := ranking.measure(
+                    name, f"{group}: {column}" if group != column else column
+                ))
+            }
             for name in ranking.sheets
         }  # fmt: skip
         groups.append(Group(group, GROUPS.get(group, MEANS), tuple(columns), values))

@@ -28,12 +28,14 @@ class ArrayRows(Rows):
         arrays: Name -> array (N, ...), array of objects (N,), or frame of N rows.
         given: Name -> bool (N,) or (N, P), where the caller said what is there.
         origin: What errors call them.
+        places: The rows' places in their source, (N,); None if they are all of it.
     """
 
     arrays: Mapping[str, Any]
     given: Mapping[str, np.ndarray]
     origin: str = "arrays"
     base: Path | None = None
+    places: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(next(iter(self.arrays.values()), ()))
@@ -43,9 +45,8 @@ class ArrayRows(Rows):
             name: array.iloc[rows] if hasattr(array, "iloc") else array[rows]
             for name, array in self.arrays.items()
         }
-        return replace(
-            self, arrays=arrays, given={name: mask[rows] for name, mask in self.given.items()}
-        )
+        given = {name: mask[rows] for name, mask in self.given.items()}
+        return replace(self, arrays=arrays, given=given, places=self.numbers[rows])
 
     def select(self, schema: Schema) -> ArrayRows:
         used = {one for spec in schema.modalities.values() for one in spec.sources}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from polymodal.data.names import Raw
+from polymodal.data.row_error import RowError
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
@@ -61,9 +62,11 @@ def numbers(column: Series, where: str) -> np.ndarray:
     lost = np.isnan(values) & column.notna().to_numpy(dtype=bool)
     if lost.any():
         row = int(np.argmax(lost))
-        raise ValueError(
-            f"{where}, row {row}: expected a number, got {column.iloc[row]!r}. Mend the cell, "
-            "or give the column another kind in the schema."
+        raise RowError(
+            where,
+            row,
+            f": expected a number, got {column.iloc[row]!r}. Mend the cell, "
+            "or give the column another kind in the schema.",
         )
     refuse_infinite(values, where)
     return values
@@ -93,9 +96,11 @@ def as_dates(column: Series, where: str) -> Series:
     lost = known & dates.isna().to_numpy(dtype=bool)
     if lost.any():
         row = int(np.argmax(lost))
-        raise ValueError(
-            f"{where}, row {row}: expected a date such as 2024-05-31, got {column.iloc[row]!r}. "
-            "Mend the cell, or leave it empty to take it as missing."
+        raise RowError(
+            where,
+            row,
+            f": expected a date such as 2024-05-31, got {column.iloc[row]!r}. "
+            "Mend the cell, or leave it empty to take it as missing.",
         )
     return dates
 
@@ -113,9 +118,11 @@ def refuse_infinite(values: np.ndarray, where: str, present: np.ndarray | None =
     if infinite.any():
         row, *rest = (int(one) for one in np.argwhere(infinite)[0])
         place = f", value {rest[0]}" if len(rest) == 1 else ""
-        raise ValueError(
-            f"{where}, row {row}{place}: the value is infinite; put a finite number there, or "
-            "NaN if it is not known."
+        raise RowError(
+            where,
+            row,
+            f"{place}: the value is infinite; put a finite number there, or "
+            "NaN if it is not known.",
         )
 
 

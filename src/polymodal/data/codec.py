@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,6 +21,7 @@ from polymodal.data.codec_text import TextCodec
 from polymodal.data.dataset import MultimodalData
 from polymodal.data.kinds import CELLWISE
 from polymodal.data.names import Raw, nearest
+from polymodal.data.row_error import of_source
 from polymodal.data.schema import Schema
 from polymodal.data.specs import ModalityKind, ModalitySpec
 from polymodal.data.tensors import Tensors
@@ -69,8 +71,9 @@ class DataCodec:
         codecs: dict[str, ModalityCodec] = {}
         specs: dict[str, ModalitySpec] = {}
         for name in data.names:
-            spec, where = data.schema[name], _where(data, name)
-            codec = _CODECS[spec.kind].fit(spec, data.values(name), data.present(name), where)
+            spec, where = data.schema[name], where_is(data, name)
+            with of_source(data.numbers):
+                codec = codec_of(spec, data.values(name), data.present(name), where)
             codecs[name], specs[name] = codec, _completed(spec, codec)
         return cls(Schema(specs, data.schema.ignored), codecs)
 
@@ -144,7 +147,9 @@ class DataCodec:
         for name, codec in self.codecs.items():
             if name in data.names:
                 values, there = data.values(name), data.present(name)
-                x[name], present[name] = codec.encode(values, there, _where(data, name), unseen)
+                with of_source(data.numbers):
+                    encoded = codec.encode(values, there, where_is(data, name), unseen)
+                x[name], present[name] = encoded
             else:
                 x[name], present[name] = self._absent(name, len(data))
         return Tensors(x, present)
@@ -239,7 +244,17 @@ class DataCodec:
         return codec
 
 
-def _where(data: MultimodalData, name: str) -> str:
+def codec_of(spec: ModalitySpec, values: Raw, present: np.ndarray, where: str) -> ModalityCodec:
+    """The codec of one modality, from the values of training rows, and what is there of them.
+
+    Raises:
+        ValueError: If a value does not fit its kind; names the row.
+    """
+    return _CODECS[spec.kind].fit(spec, values, present, where)
+
+
+def where_is(data: MultimodalData, name: str) -> str:
+    """What errors call a modality of some data."""
     spec = data.schema[name]
     return data.origin if spec.kind == "table" else f"{data.origin}, {spec.column!r}"
 

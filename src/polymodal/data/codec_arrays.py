@@ -13,6 +13,7 @@ from torch import Tensor
 from polymodal.data.images import array_layout
 from polymodal.data.kinds import VECTOR_LIKELIHOODS
 from polymodal.data.magnitude import check_spread, standardised
+from polymodal.data.row_error import RowError
 from polymodal.data.specs import IMAGE_MODES, ModalitySpec
 
 if TYPE_CHECKING:
@@ -168,10 +169,12 @@ def _outside(values: np.ndarray, present: np.ndarray) -> np.ndarray:
 def _refuse_outside(wrong: np.ndarray, values: np.ndarray, where: str) -> None:
     if wrong.any():
         row, place = (int(i) for i in np.argwhere(wrong)[0])
-        raise ValueError(
-            f"{where}, row {row}, value {place}: expected 0 or 1 or a probability between, as all "
+        raise RowError(
+            where,
+            row,
+            f", value {place}: expected 0 or 1 or a probability between, as all "
             f"known values of training were 0 or 1; got {values[row, place]:g}. Mend it, or set "
-            "likelihood: gaussian in the schema and fit anew."
+            "likelihood: gaussian in the schema and fit anew.",
         )
 
 

@@ -21,6 +21,7 @@ from polymodal.data.cells import as_dates, decimals, from_days, is_date, numbers
 from polymodal.data.levels import Level, level_places
 from polymodal.data.magnitude import LARGEST, LARGEST_COUNT, check_spread, standardised
 from polymodal.data.names import Raw, is_finite, nearest, plain
+from polymodal.data.row_error import RowError
 from polymodal.data.specs import ColumnSpec
 from polymodal.typing import is_whole
 
@@ -172,46 +173,46 @@ class ColumnCodec:
         wrong &= ~np.isnan(values)
         if wrong.any() and unseen == "raise":
             row = int(np.argmax(wrong))
-            raise ValueError(
-                f"{where}, row {row}: expected {said}, got {values[row]:g}. Mend the cell, leave "
-                "it empty, or give the column kind 'number' in the schema."
+            raise RowError(
+                where,
+                row,
+                f": expected {said}, got {values[row]:g}. Mend the cell, leave "
+                "it empty, or give the column kind 'number' in the schema.",
             )
         return np.where(wrong, np.nan, values)
 
     def _codes(self, column: Series, where: str, unseen: str) -> np.ndarray:
         codes, lost = self._places(column)
         if lost.any() and unseen == "raise":
-            raise ValueError(
-                f"{self._stranger(column, lost, where)} was not seen in training."
-                f"{self._nearest(column, lost)} Mend the cell, or leave it empty to take it as "
-                "missing."
-            )
+            raise self._stranger(
+                column, lost, where, "was not seen in training.",
+                "Mend the cell, or leave it empty to take it as missing.",
+            )  # fmt: skip
         return np.where(lost | (codes < 0), np.nan, codes)
 
     def _refuse_unlisted(self, column: Series, where: str) -> None:
         """Levels that the schema gave must hold all that the training rows have."""
         _, lost = self._places(column)
         if lost.any():
-            raise ValueError(
-                f"{self._stranger(column, lost, where)} is not among the levels that the schema "
-                f"lists.{self._nearest(column, lost)} Add it to the column's levels in the "
-                "schema, or mend the cell."
-            )
+            raise self._stranger(
+                column, lost, where, "is not among the levels that the schema lists.",
+                "Add it to the column's levels in the schema, or mend the cell.",
+            )  # fmt: skip
 
     def _places(self, column: Series) -> tuple[np.ndarray, np.ndarray]:
         """Places among the levels, -1 where there is none; and where a value has none, (N,)."""
         codes = level_places(self.levels or (), column)
         return codes, column.notna().to_numpy(dtype=bool) & (codes < 0)
 
-    def _stranger(self, column: Series, lost: np.ndarray, where: str) -> str:
+    def _stranger(
+        self, column: Series, lost: np.ndarray, where: str, wrong: str, todo: str
+    ) -> RowError:
+        """What is wrong with the first value that has no level, and what to do."""
         row = int(np.argmax(lost))
         got = plain(column.iloc[row])
         what = "category" if self.kind == "category" else "level"
-        return f"{where}, row {row}: the {what} {got!r}"
-
-    def _nearest(self, column: Series, lost: np.ndarray) -> str:
-        got = plain(column.iloc[int(np.argmax(lost))])
-        return nearest(got, [str(one) for one in self.levels or ()])
+        near = nearest(got, [str(one) for one in self.levels or ()])
+        return RowError(where, row, f": the {what} {got!r} {wrong}{near} {todo}")
 
     def _from_codes(self, values: np.ndarray) -> Raw:
         import pandas as pd

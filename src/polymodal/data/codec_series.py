@@ -15,7 +15,8 @@ from torch import Tensor
 
 from polymodal.data.kinds import COUNTED, SERIES_LIKELIHOODS
 from polymodal.data.magnitude import LARGEST, LARGEST_COUNT, check_spread, standardised
-from polymodal.data.series import are_counts
+from polymodal.data.row_error import RowError
+from polymodal.data.series import are_counts, no_counts
 from polymodal.data.specs import ModalitySpec
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ class SeriesCodec:
                 f"{where}: expected series of {self.size[0]} x {self.size[1]} (channels, times), "
                 f"got {values.shape[1:]}."
             )
+        if self.counted:
+            present = present & ~self._no_counts(flat, present, where, unseen)
         loc, scale = self._spread(self.loc), self._spread(self.scale)
         cells = np.where(present, flat, loc)
         largest = LARGEST_COUNT if self.counted else LARGEST
@@ -95,6 +98,20 @@ class SeriesCodec:
         present = present & ~np.isnan(cells)
         encoded = np.where(present, cells, 0).astype(np.float32)
         return torch.from_numpy(encoded), torch.from_numpy(present)
+
+    def _no_counts(
+        self, flat: np.ndarray, present: np.ndarray, where: str, unseen: str
+    ) -> np.ndarray:
+        """Which known values are no counts, bool (N, C T); refused unless they may be missing."""
+        wrong = no_counts(flat, present)
+        if wrong.any() and unseen == "raise":
+            row, cell = (int(i) for i in np.argwhere(wrong)[0])
+            raise RowError(
+                where, row, f"{self._place(cell)}: expected a count (0, 1, 2, ...), as all known "
+                f"values of training were counts; got {flat[row, cell]:g}. Mend it, or set "
+                "likelihood: gaussian in the schema and fit anew.",
+            )  # fmt: skip
+        return wrong
 
     def _place(self, cell: int) -> str:
         channel, time = divmod(cell, self.size[1])

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from polymodal.data.names import nearest
+from polymodal.data.row_error import RowError
 from polymodal.data.specs import ModalitySpec
 from polymodal.data.tags import JoinedTags
 
@@ -68,6 +69,12 @@ class TagsCodec:
         ranked = sorted((-n, tag) for tag, n in counts.items() if n >= least)
         words = spec.levels or tuple(tag for _, tag in ranked[:MOST_TAGS]) or (NO_TAG,)
         rare = tuple(sorted(set(counts) - set(words))) if spec.levels is None else ()
+        if counts and words == (NO_TAG,):
+            warnings.warn(
+                f"{where}: no tag stands in {least} training rows or more, so none is learned and "
+                "every set will be told empty; lower min_count in the schema, or list the tags.",
+                stacklevel=2,
+            )
         return cls(
             words,
             "sets" if spec.separator is None else "strings",
@@ -111,10 +118,12 @@ class TagsCodec:
                     encoded[row, place] = 1
                 elif tag not in rare:
                     if self.unseen == "refuse" and unseen == "raise":
-                        raise ValueError(
-                            f"{where}, row {row}: the tag {tag!r} is not known."
+                        raise RowError(
+                            where,
+                            row,
+                            f": the tag {tag!r} is not known."
                             f"{nearest(tag, self.words)} Mend it, or fit with unseen: drop in "
-                            "the schema."
+                            "the schema.",
                         )
                     strangers[tag] += 1
         if strangers and unseen == "raise":

@@ -13,6 +13,7 @@ from polymodal.data.array_rows import ArrayRows
 from polymodal.data.extract import Extracted, extract
 from polymodal.data.kinds import CELLWISE
 from polymodal.data.names import Raw, nearest, objects
+from polymodal.data.row_error import of_source
 from polymodal.data.rows import Column, RowIndex, Rows, are_nothing
 from polymodal.data.schema import Schema
 from polymodal.data.tags import tags_like
@@ -66,7 +67,8 @@ class MultimodalData:
         rows.fetch(schema)
         found: dict[str, Extracted] = {}
         for name, spec in schema.modalities.items():
-            one = extract(rows, name, spec, absent_ok)
+            with of_source(rows.numbers):
+                one = extract(rows, name, spec, absent_ok)
             if one is not None:
                 found[name] = one
         if not found:
@@ -94,6 +96,11 @@ class MultimodalData:
     def origin(self) -> str:
         """Where the rows came from, as errors call it."""
         return self._rows.origin
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """The rows' numbers where they came from, (N,), as errors call them."""
+        return self._rows.numbers
 
     @cached_property
     def schema(self) -> Schema:

@@ -11,6 +11,7 @@ from polymodal.data.cells import refuse_infinite, refuse_infinite_frame
 from polymodal.data.images import array_layout, describe_images, fit_images
 from polymodal.data.kinds import CELLWISE
 from polymodal.data.names import Raw, nearest
+from polymodal.data.row_error import RowError
 from polymodal.data.rows import Column, Rows
 from polymodal.data.series import read_series
 from polymodal.data.sounds import read_audio
@@ -69,9 +70,11 @@ def _whole_rows(present: np.ndarray, kind: str, where: str) -> np.ndarray:
     some: Raw = present.any(1)
     broken = some & ~present.all(1)
     if broken.any():
-        raise ValueError(
-            f"{where}, row {int(np.argmax(broken))}: the mask hides a part of the row; one of "
-            f"kind {kind} is there whole or not at all."
+        raise RowError(
+            where,
+            int(np.argmax(broken)),
+            f": the mask hides a part of the row; one of "
+            f"kind {kind} is there whole or not at all.",
         )
     return some
 
@@ -115,15 +118,19 @@ def _image_array(spec: ModalitySpec, column: Column, where: str) -> Extracted:
         present = present & ~holes.all(1)
         broken = present & holes.any(1)
         if broken.any():
-            raise ValueError(
-                f"{where}, row {int(np.argmax(broken))}: a picture has NaN in some pixels; a "
-                "picture is there whole (no NaN) or not at all (NaN everywhere)."
+            raise RowError(
+                where,
+                int(np.argmax(broken)),
+                ": a picture has NaN in some pixels; a "
+                "picture is there whole (no NaN) or not at all (NaN everywhere).",
             )
         wrong = present & ~((flat >= 0) & (flat <= 1) | holes).all(1)
         if wrong.any():
-            raise ValueError(
-                f"{where}, row {int(np.argmax(wrong))}: pixels must be finite, floats within "
-                "[0, 1]; divide by the largest value, or hand over uint8."
+            raise RowError(
+                where,
+                int(np.argmax(wrong)),
+                ": pixels must be finite, floats within "
+                "[0, 1]; divide by the largest value, or hand over uint8.",
             )
     elif values.dtype != np.uint8:
         raise ValueError(
@@ -143,9 +150,11 @@ def _text(rows: Rows, spec: ModalitySpec, column: Column, where: str) -> Extract
     texts = np.full(len(values), None, dtype=object)
     for row in np.flatnonzero(present):
         if not isinstance(values[row], str):
-            raise ValueError(
-                f"{where}, row {row}: expected a string, got {values[row]!r:.60}. Convert the "
-                "column to strings, or give it another kind in the schema."
+            raise RowError(
+                where,
+                row,
+                f": expected a string, got {values[row]!r:.60}. Convert the "
+                "column to strings, or give it another kind in the schema.",
             )
         texts[row] = str(values[row])
     return Extracted(spec, texts, present)
@@ -181,14 +190,16 @@ def _stacked(cells: np.ndarray, present: np.ndarray, where: str, size: Raw) -> n
             one = np.asarray(cells[row])
             one = one if one.dtype == np.float32 else one.astype(np.float64)
         except (TypeError, ValueError):
-            raise ValueError(
-                f"{where}, row {row}: expected a list of numbers, got {shown(cells[row])}."
+            raise RowError(
+                where, row, f": expected a list of numbers, got {shown(cells[row])}."
             ) from None
         wanted = size or (len(found[0]) if found else None)
         if one.ndim != 1 or (wanted is not None and len(one) != wanted):
-            raise ValueError(
-                f"{where}, row {row}: expected {wanted or 'a list of'} numbers, got shape "
-                f"{one.shape}; all rows of a vector have one length."
+            raise RowError(
+                where,
+                row,
+                f": expected {wanted or 'a list of'} numbers, got shape "
+                f"{one.shape}; all rows of a vector have one length.",
             )
         found.append(one)
     if not found and size is None:

@@ -34,7 +34,7 @@ class FrameRows(Rows):
         origin: What errors call it: a file's name, or ``frame``.
         base: The folder that paths of pictures are relative to.
         written: The cells as they stand in a CSV, if the frame was read from one.
-        places: The rows' places among those of ``written``, (N,); None if they are all.
+        places: The rows' places in their source, (N,); None if they are all of it.
         replaced: Columns that are no longer those of ``written``.
     """
 
@@ -60,10 +60,7 @@ class FrameRows(Rows):
         return len(self.frame)
 
     def take(self, rows: RowIndex) -> FrameRows:
-        places = self.places
-        if self.written is not None:
-            places = (np.arange(len(self)) if places is None else places)[rows]
-        return replace(self, frame=self.frame.iloc[rows], places=places)
+        return replace(self, frame=self.frame.iloc[rows], places=self.numbers[rows])
 
     def select(self, schema: Schema) -> FrameRows:
         used = {one for spec in schema.modalities.values() for one in spec.sources}

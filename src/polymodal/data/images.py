@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from polymodal.data.names import Raw
+from polymodal.data.row_error import RowError
 from polymodal.data.specs import IMAGE_MODES
 
 if TYPE_CHECKING:
@@ -188,9 +189,7 @@ def fit_images(
         try:
             fitted[row] = fit_image(values[row], mode, size, base)
         except ValueError as fault:
-            raise ValueError(
-                f"{where}, row {row}: {fault}. Mend it, or leave the cell empty."
-            ) from None
+            raise RowError(where, row, f": {fault}. Mend it, or leave the cell empty.") from None
     return fitted
 
 

@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from polymodal.data.row_error import RowError
+
 LARGEST = 1e12
 """The largest size of a standardised number.
 
@@ -67,11 +69,13 @@ def standardised(
         row, *rest = (int(one) for one in np.argwhere(large)[0])
         said = (values if raw is None else raw)[row, *rest]
         number = row if rows is None else int(rows[row])
-        raise ValueError(
-            f"{where}, row {number}{place(rest[0]) if rest else ''}: the value {said:g} is too "
+        raise RowError(
+            where,
+            number,
+            f"{place(rest[0]) if rest else ''}: the value {said:g} is too "
             f"large for the networks (encoded {z[row, *rest]:.3g}, at most {largest:g} in size); "
             "mend the cell, leave it empty to take it as missing, or divide all values before "
-            "fitting."
+            "fitting.",
         )
     z[large] = np.nan
     return z

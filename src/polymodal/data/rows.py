@@ -30,6 +30,13 @@ class Rows(ABC):
 
     origin: str
     base: Path | None
+    places: np.ndarray | None
+    """The rows' places in their source, (N,); None if they are all of it."""
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """The rows' numbers in their source, (N,)."""
+        return np.arange(len(self)) if self.places is None else self.places
 
     @abstractmethod
     def __len__(self) -> int: ...

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from polymodal.data.row_error import RowError
+
 LOUDEST = 1.001
 """Largest sample of a float waveform; resampling may exceed 1 by a hair."""
 MOST_CHANNELS = 2
@@ -35,15 +37,19 @@ def whole_dtype(rows: Mapping[int, np.ndarray], where: str) -> np.dtype:
         if one.dtype.kind not in "iu" or not one.size or one.dtype == np.uint8:
             continue
         if one.dtype.kind == "u" and one.dtype.itemsize < 8:
-            raise ValueError(
-                f"{where}, row {row}: samples have a sign, got {one.dtype}; take off what silence "
-                "is there, and hand over int16."
+            raise RowError(
+                where,
+                row,
+                f": samples have a sign, got {one.dtype}; take off what silence "
+                "is there, and hand over int16.",
             )
         low, high = int(one.min()), int(one.max())
         if not _fit(low, high, np.int32):
-            raise ValueError(
-                f"{where}, row {row}: whole numbers of sounds have 16 or 32 bits, got "
-                f"{low if -low > high else high}; hand over int16, or floats in [-1, 1]."
+            raise RowError(
+                where,
+                row,
+                f": whole numbers of sounds have 16 or 32 bits, got "
+                f"{low if -low > high else high}; hand over int16, or floats in [-1, 1].",
             )
         if not _fit(low, high, np.int16):
             found = np.dtype(np.int32)

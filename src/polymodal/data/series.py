@@ -16,6 +16,7 @@ import numpy as np
 from polymodal.data.cells import refuse_infinite
 from polymodal.data.kinds import COUNTED
 from polymodal.data.names import Raw
+from polymodal.data.row_error import RowError
 from polymodal.data.specs import ModalitySpec
 from polymodal.data.written import parsed, shown
 
@@ -49,20 +50,25 @@ def read_series(
     refuse_infinite(flat, where, cells)
     if flat.dtype.kind == "f":
         cells = cells & ~np.isnan(flat)
-    if spec.likelihood in COUNTED and cells.any() and not are_counts(flat, cells):
-        wrong = cells & ((flat < 0) | (flat != flat.round()))
+    if spec.likelihood in COUNTED and (wrong := no_counts(flat, cells)).any():
         row, place = (int(i) for i in np.argwhere(wrong)[0])
-        raise ValueError(
-            f"{where}, row {row}, time {place % size[1]}: expected a count (0, 1, 2, ...), got "
-            f"{flat[row, place]}; mend it, or set likelihood: gaussian in the schema."
+        raise RowError(
+            where,
+            row,
+            f", time {place % size[1]}: expected a count (0, 1, 2, ...), got "
+            f"{flat[row, place]}; mend it, or set likelihood: gaussian in the schema.",
         )
     return replace(spec, size=size), values, np.array(cells)
 
 
 def are_counts(flat: np.ndarray, cells: np.ndarray) -> bool:
     """Whether all known values are whole and none is negative; false where none is known."""
-    known = flat[cells]
-    return bool(known.size and (known >= 0).all() and (known == known.round()).all())
+    return bool(cells.any() and not no_counts(flat, cells).any())
+
+
+def no_counts(flat: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """Which known values are below 0 or no whole numbers, bool like ``flat``."""
+    return cells & ((flat < 0) | (flat != flat.round()))
 
 
 def _said(size: Any) -> str:  # noqa: ANN401
@@ -79,9 +85,11 @@ def _stacked(cells: np.ndarray, present: np.ndarray, where: str, spec: ModalityS
     for row, one in zip(rows, found, strict=True):
         if one.size and (one.ndim not in (1, 2) or one.shape[:-1] != lead):
             expected = "(times,) or (channels, times) like the other rows"
-            raise ValueError(
-                f"{where}, row {row}: expected {_said(size) + ' at most' if size else expected}, "
-                f"got shape {one.shape}."
+            raise RowError(
+                where,
+                row,
+                f": expected {_said(size) + ' at most' if size else expected}, "
+                f"got shape {one.shape}.",
             )
     longest = max((one.shape[-1] for one in found), default=0)
     times = size[1] if size else longest
@@ -89,8 +97,8 @@ def _stacked(cells: np.ndarray, present: np.ndarray, where: str, spec: ModalityS
         raise ValueError(f"{where}: no row has a value; give the size in the schema.")
     if longest > times:
         row = next(r for r, one in zip(rows, found, strict=True) if one.shape[-1] > times)
-        raise ValueError(
-            f"{where}, row {row}: a series of {longest} times, the schema has {times}; cut it."
+        raise RowError(
+            where, row, f": a series of {longest} times, the schema has {times}; cut it."
         )
     stacked = np.full((len(cells), *lead, times), np.nan)
     for row, one in zip(rows, found, strict=True):

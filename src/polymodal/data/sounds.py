@@ -20,6 +20,7 @@ import numpy as np
 
 from polymodal.data.cells import refuse_infinite
 from polymodal.data.names import Raw, objects
+from polymodal.data.row_error import RowError
 from polymodal.data.samples import (
     are_channels,
     as_floats,
@@ -210,9 +211,11 @@ def _known_rows(flat: np.ndarray, present: np.ndarray, where: str) -> np.ndarray
     refuse_infinite(flat, where, present)
     broken = present & holes.any(1) & ~holes.all(1)
     if broken.any():
-        raise ValueError(
-            f"{where}, row {int(np.argmax(broken))}: a sound has NaN in some places; it is there "
-            "whole (no NaN) or not at all (NaN everywhere)."
+        raise RowError(
+            where,
+            int(np.argmax(broken)),
+            ": a sound has NaN in some places; it is there "
+            "whole (no NaN) or not at all (NaN everywhere).",
         )
     return np.array(present & ~holes.all(1))
 
@@ -276,5 +279,5 @@ def _samples(rows: Mapping[int, np.ndarray], where: str) -> dict[int, np.ndarray
         try:
             made[row] = one_channel(narrowed(one, wide))
         except ValueError as fault:
-            raise ValueError(f"{where}, row {row}: {fault}.") from None
+            raise RowError(where, row, f": {fault}.") from None
     return made

@@ -15,6 +15,7 @@ import numpy as np
 
 from polymodal.data.list_text import may_be_list
 from polymodal.data.names import Raw
+from polymodal.data.row_error import RowError
 from polymodal.data.specs import ModalitySpec
 from polymodal.data.written import list_fault, parsed, written_like
 
@@ -113,22 +114,26 @@ def read_tags(
         if isinstance(cell, str):
             fault = list_fault(cell) if listed else None
             if fault is not None:
-                raise ValueError(f"{where}, row {row}: expected a list of tags, got {fault}.")
+                raise RowError(where, row, f": expected a list of tags, got {fault}.")
             sets[row] = (
                 _best_split(cell, vocabulary) if vocabulary else split_tags(cell, separator or ",")
             )
             continue
         if not isinstance(cell, SETS):
-            raise ValueError(
-                f"{where}, row {row}: expected a list of tags or a string, got {cell!r:.60}; give "
-                "the column another kind in the schema."
+            raise RowError(
+                where,
+                row,
+                f": expected a list of tags or a string, got {cell!r:.60}; give "
+                "the column another kind in the schema.",
             )
         tags = _listed(cell)
         strange = [tag for tag in tags if not isinstance(tag, str)]
         if strange:
-            raise ValueError(
-                f"{where}, row {row}: a tag must be a string, got {strange[0]!r:.60}; convert it, "
-                "or leave it out. A set that is not known is an empty cell."
+            raise RowError(
+                where,
+                row,
+                f": a tag must be a string, got {strange[0]!r:.60}; convert it, "
+                "or leave it out. A set that is not known is an empty cell.",
             )
         sets[row] = _plain(tags)
     return replace(spec, separator=separator), sets, present
@@ -198,8 +203,10 @@ def _array(
     if wrong.any():
         row = int(np.argmax(wrong))
         place = int(np.argmax((values[row] != 0) & (values[row] != 1)))
-        raise ValueError(
-            f"{where}, row {row}, tag {place}: expected 0 or 1, got {values[row, place]}; a row "
-            "has all its tags, or NaN everywhere."
+        raise RowError(
+            where,
+            row,
+            f", tag {place}: expected 0 or 1, got {values[row, place]}; a row "
+            "has all its tags, or NaN everywhere.",
         )
     return values, present

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
+from torch import Tensor
 
 from polymodal.data.tensors import Tensors
 from polymodal.estimator.front import MultimodalModel
@@ -22,9 +22,9 @@ from polymodal.estimator.labels import (
 from polymodal.evaluate.coherence_result import Coherence
 from polymodal.evaluate.fidelity import evaluate_fidelity
 from polymodal.evaluate.fidelity_result import Fidelity
-from polymodal.evaluate.held_out import row_hashes, rows_of_fit
+from polymodal.evaluate.held_out import note_met, refuse_trained, row_hashes
 from polymodal.evaluate.inception import InceptionFeatures
-from polymodal.evaluate.judge import Judge
+from polymodal.evaluate.judge import Judge, classes_of_judges
 from polymodal.evaluate.judged import evaluate_coherence
 from polymodal.evaluate.judges import JudgeSettings, train_judges
 from polymodal.typing import Column
@@ -95,18 +95,23 @@ def coherence(
     rows = model._rows(test)
     said, home = labels_of(rows, label)
     encoded = model._encode(rows)
-    taking_part = [n for n in names or model.codec_.names if with_label or n != home]
+    wanted = model.codec_.names if names is None else names
+    taking_part = [n for n in wanted if with_label or n != home]
     model.model_.check_names(taking_part)
+    if not taking_part:
+        raise ValueError(
+            f"coherence: no modality beside {label!r} takes part; leave names= away, or name some."
+        )
+    refuse_trained(encoded, model._trained(), "coherence")
+    learners = {"the model": model._trained()}
     # Before judges are trained, so that a wrong file is said at once.
     beside = None if inception is None else _inception(model, taking_part, inception, encoded)
     if judges is None:
-        judges = _trained(
+        judges, learners["the judges"] = _trained(
             model, encoded, train, label, taking_part,
             settings=settings, cache=cache, on_judge=on_judge,
         )  # fmt: skip
-    if not judges:
-        raise ValueError("coherence: judges is empty; give at least one.")
-    classes = next(iter(judges.values())).classes
+    classes = classes_of_judges(judges)
     codes = codes_of(said, classes)
     check_any(codes, classes)
     result = evaluate_coherence(
@@ -119,7 +124,8 @@ def coherence(
         seed=model._seed(seed),
         on_rows=on_rows,
     )
-    result = replace(result, notes=[*rows_left_out(said, classes), *result.notes])
+    notes = [*note_met(row_hashes(encoded), learners), *rows_left_out(said, classes)]
+    result = replace(result, notes=[*notes, *result.notes])
     if beside is None and not fidelity:
         return result
     make = partial(
@@ -147,8 +153,8 @@ def _trained(
     settings: JudgeSettings | None,
     cache: str | Path | None,
     on_judge: Callable[[int, int, str], None] | None,
-) -> dict[str, Judge]:
-    """A judge of each modality that the training rows have, which are none of the test rows."""
+) -> tuple[dict[str, Judge], Tensor]:
+    """A judge of each modality that the training rows have, and hashes of those rows."""
     if train is None:
         raise ValueError(
             "coherence: judges must learn from some rows; pass train=, the rows that the "
@@ -156,10 +162,11 @@ def _trained(
         )
     known = model._rows(train)
     source = model._encode(known)
-    rows_of_fit(test, row_hashes(source), np.empty(0, dtype=np.int64))
+    hashes = row_hashes(source)
+    refuse_trained(test, hashes, "coherence")
     labels, _ = labels_of(known, label)
     classes = classes_of(labels, label)
-    return train_judges(
+    judges = train_judges(
         source,
         codes_of(labels, classes),
         [name for name in names if bool(source.present[name].any())],
@@ -169,6 +176,7 @@ def _trained(
         cache=cache,
         on_judge=on_judge,
     )
+    return judges, hashes
 
 
 def _inception(

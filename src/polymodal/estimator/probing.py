@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from polymodal.estimator.front import MultimodalModel
 from polymodal.estimator.labels import (
     check_any,
@@ -15,7 +13,7 @@ from polymodal.estimator.labels import (
     labels_of,
     rows_left_out,
 )
-from polymodal.evaluate.held_out import row_hashes, rows_of_fit
+from polymodal.evaluate.held_out import note_met, refuse_trained, row_hashes
 from polymodal.evaluate.probe import Probe, linear_probe
 from polymodal.tasks.factorised import USUAL_PRIVATE, USUAL_ROWS, Factorised, factorised
 
@@ -66,8 +64,12 @@ def probe(
     codes = codes_of(judged, classes)
     check_any(codes, classes)
     names = [name for name in model.codec_.names if with_label or name != home]
-    sources = [model._encode(one).select(names) for one in (known, asked)]
-    rows_of_fit(sources[1], row_hashes(sources[0]), np.empty(0, dtype=np.int64))
+    whole = [model._encode(one) for one in (known, asked)]
+    learners = {"the model": model._trained(), "the probes": row_hashes(whole[0])}
+    for trained in learners.values():
+        refuse_trained(whole[1], trained, "probe")
+    met = note_met(row_hashes(whole[1]), learners)
+    sources = [one.select(names) for one in whole]
     found = linear_probe(
         model.model_,
         sources[0],
@@ -77,7 +79,8 @@ def probe(
         rows=rows,
         seed=model._seed(seed),
     )
-    return replace(found, notes=[*rows_left_out(judged, classes, "probe"), *found.notes])
+    notes = [*met, *rows_left_out(judged, classes, "probe")]
+    return replace(found, notes=[*notes, *found.notes])
 
 
 def factorise(

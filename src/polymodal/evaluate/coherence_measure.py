@@ -18,7 +18,7 @@ from polymodal.data.tensors import Tensors
 from polymodal.evaluate.coherence import Subset, counted_rows, subsets_of
 from polymodal.evaluate.decoded import judge_generated, judge_given
 from polymodal.evaluate.examination import Examination
-from polymodal.evaluate.judge import Judge
+from polymodal.evaluate.judge import Judge, classes_of_judges
 from polymodal.evaluate.sheet import MeanOf, OverRows, RowSums
 from polymodal.metrics.classes import chance_agreement
 from polymodal.model import LatentModel
@@ -105,7 +105,7 @@ class CoherenceMeasure:
 
     @property
     def _n_classes(self) -> int:
-        return len(next(iter(self.judges.values())).classes)
+        return len(classes_of_judges(self.judges))
 
     def _generated(self, model: LatentModel, seed: int) -> dict[str, Tensor]:
         """The classes of as many new rows as test rows, which stand for them in the resamples."""

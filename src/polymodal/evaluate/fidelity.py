@@ -5,12 +5,15 @@ recall beside it, for each modality made from the prior and made from others. A 
 itself is a reconstruction and in no mean. Features are those of a judge trained here, so that
 values compare between models judged by the same judge, and with nothing that was published; of
 pictures, where the user names a file of its weights, those of the published Inception network
-too. The floor is the distance between two halves of the real rows, which shrinks with their
-number: what is made is compared with as many real rows as there are of it. What is made for some
+too. What is made is compared with as many real rows as there are of it. The floor is what real
+rows in its place would have: the distance between two halves of the real rows, taken to that
+number of rows by its law: the bias falls as one over it (Chong and Forsyth). What is made for some
 test rows is compared with those very rows, as others may be others in kind: rows that lack
 something need not be like those that have it.
 
 References:
+    Min Jin Chong, David Forsyth. Effectively Unbiased FID and Inception Score and where to find
+    them. CVPR 2020. https://arxiv.org/abs/1911.07023 (section 3).
     Imant Daunhawer, Thomas Sutter, Kieran Chin-Cheong, Emanuele Palumbo, Julia Vogt. On the
     Limitations of Multimodal VAEs. ICLR 2022. https://arxiv.org/abs/2110.04121 (report quality
     beside coherence: what gains in one loses in the other).
@@ -133,8 +136,17 @@ def _row(
     neighbours: int,
     seed: int,
 ) -> FidelityRow:
-    """What features of made and of real rows say: the judge's, and Inception's if there."""
+    """What features of made and of real rows say: the judge's, and Inception's if there.
+
+    Arguments:
+        name, given: What was made of what.
+        features: Of made and of real rows, of each reader.
+        floors: Distances of two sets of one real row each, of each reader.
+        neighbours: k of precision and recall.
+        seed: Which rows these see follows from it.
+    """
     made, real = features[0]
+    floors = [one / len(made) for one in floors]
     chosen = _choice(len(made), MOST_FOR_MANIFOLDS, seed)
     some, true = made[chosen], real[chosen]
     distances = [frechet_distance(*pair).item() for pair in features]
@@ -200,11 +212,11 @@ def _choice(n: int, most: int, seed: int) -> Tensor:
 
 
 def _floor(real: Tensor, seed: int) -> float:
-    """Fréchet distance of two random halves."""
+    """Fréchet distance of two random halves, taken to one row each."""
     generator = torch.Generator().manual_seed(derive_seed(seed, 3))
     order = torch.randperm(len(real), generator=generator)
     half = len(real) // 2
-    return frechet_distance(real[order[:half]], real[order[half : 2 * half]]).item()
+    return half * frechet_distance(real[order[:half]], real[order[half : 2 * half]]).item()
 
 
 @torch.no_grad()

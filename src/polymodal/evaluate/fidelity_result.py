@@ -20,13 +20,13 @@ class FidelityRow:
         name: The modality.
         given: What it was made from; empty for the prior.
         frechet: Fréchet distance of its features to those of the real rows.
-        floor: That between two halves of the real rows.
+        floor: What as many real rows in its place would have, from two halves of the real rows.
         precision: Share of what was made that lies among real rows.
         recall: Share of real rows that lie among what was made.
         n: Rows compared, of each: the same test rows where it was made from others.
         fid: Fréchet distance by the features of the published Inception network; NaN where it was
             not asked.
-        fid_floor: That between two halves of the real rows.
+        fid_floor: What as many real rows in its place would have.
     """
 
     name: str
@@ -81,7 +81,7 @@ class Fidelity:
         for row in self.rows:
             way = f"given {' + '.join(row.given)}" if row.given else "from the prior"
             said.append(
-                f"{row.name} {way}: {row.frechet:.4g} (real halves {row.floor:.4g}), precision "
+                f"{row.name} {way}: {row.frechet:.4g} (real rows {row.floor:.4g}), precision "
                 f"{row.precision:.2f}, recall {row.recall:.2f}{_said_of_inception(row)}."
             )
         return "\n".join([*said, *self.notes])
@@ -95,4 +95,4 @@ def is_known(value: float) -> bool:
 def _said_of_inception(row: FidelityRow) -> str:
     if not is_known(row.fid):
         return ""
-    return f"; FID (Inception) {row.fid:.4g} (real halves {row.fid_floor:.4g})"
+    return f"; FID (Inception) {row.fid:.4g} (real rows {row.fid_floor:.4g})"

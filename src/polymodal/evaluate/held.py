@@ -8,7 +8,8 @@ normal and t of Student's distribution with one less freedom than rows, they are
 
 that are independent, never more than n, and at most one a row where the bootstrap has nothing to
 show: where every row has the same share, or there are hardly any rows. The promise is broken where
-it lies outside the exact interval of Clopper and Pearson for a share p of n*.
+it lies outside the exact interval of Clopper and Pearson for a share p of n*, and outside that of
+the bootstrap where it has one.
 
 References:
     Clopper and Pearson: ``polymodal.evaluate.exact``.
@@ -58,7 +59,8 @@ def judge_width(share: Estimate, level: float, n: int, n_rows: int) -> Width:
     low, high = exact_interval(share.value, worth)
     if abs(share.value - level) <= _NEAR:
         return "right" if exact_interval(1.0, worth)[0] > level else "unsure"
-    if low <= level <= high:
+    # Both must speak: the reader has the interval of the share before his eyes.
+    if low <= level <= high or (share.low < level < share.high):
         return "unsure"
     return "narrow" if share.value < level else "wide"
 

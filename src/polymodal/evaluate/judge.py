@@ -8,7 +8,7 @@ see is the cap of every coherence that it measures.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +23,7 @@ from polymodal.networks.conv import ConvEncoder
 from polymodal.networks.mlp import MLPEncoder
 from polymodal.networks.table import TableEncoder
 from polymodal.networks.vector import VectorEncoder
+from polymodal.spelling import listed
 from polymodal.typing import Column
 
 JUDGE_FILE = FileFormat("polymodal judge", 1, "Delete the file: the judge will be trained again.")
@@ -208,6 +209,24 @@ class Judge(nn.Module):
                 f"{path}: not what a judge has ({error}). {JUDGE_FILE.remedy}"
             ) from error
         return judge.eval()
+
+
+def classes_of_judges(judges: Mapping[str, Judge]) -> tuple[str, ...]:
+    """The classes that all judges tell, in the order of their codes.
+
+    Raises:
+        ValueError: If there is no judge, or two tell other classes or in another order.
+    """
+    if not judges:
+        raise ValueError("coherence: judges is empty; give at least one.")
+    (first, one), *others = judges.items()
+    for name, other in others:
+        if other.classes != one.classes:
+            raise ValueError(
+                f"coherence: the judge of {first} tells the classes {listed(one.classes)}, that "
+                f"of {name} {listed(other.classes)}: they cannot agree. Train both on one label."
+            )
+    return tuple(one.classes)
 
 
 def as_values(x: Tensor | np.ndarray) -> Tensor:

@@ -17,7 +17,7 @@ from polymodal.evaluate.coherence import (
 from polymodal.evaluate.coherence_result import Coherence, Conditional, Joint
 from polymodal.evaluate.decoded import judge_generated, judge_given
 from polymodal.evaluate.exact import note_few
-from polymodal.evaluate.judge import Judge
+from polymodal.evaluate.judge import Judge, classes_of_judges
 from polymodal.evaluate.scores import FEWEST_ROWS
 from polymodal.model import LatentModel
 from polymodal.random import derive_seed
@@ -55,16 +55,20 @@ def evaluate_coherence(
         on_rows: Told the number of rows done, for a progress bar.
 
     Raises:
-        ValueError: If no modality has a judge, no row has a label, or sizes do not fit.
+        ValueError: If no modality has a judge, judges tell other classes than each other, no row
+            has a label, or sizes do not fit.
     """
     names = tuple(names if names is not None else model.names)
     model.check_names(names)
+    if samples is not None and samples < 1:
+        raise ValueError(f"coherence: samples must be at least 1, got {samples}.")
     codes = torch.as_tensor(labels).cpu().long()
     if len(codes) != len(test):
         raise ValueError(f"coherence: {len(test)} rows, but {len(codes)} labels.")
     known = {name: judges[name] for name in names if name in judges}
     if not known:
         raise ValueError(f"coherence: none of {', '.join(names)} has a judge.")
+    classes = classes_of_judges(known)
     if not bool((codes >= 0).any()):
         raise ValueError("coherence: no row has a label, so nothing can be judged.")
     notes = [
@@ -73,8 +77,16 @@ def evaluate_coherence(
     conditional = _conditional(
         model, test, codes, known, names, own, resamples, seed, on_rows, notes
     )
-    classes = next(iter(known.values())).classes
-    joint = _joint(model, known, codes, classes, samples or len(test), resamples, seed, notes)
+    joint = _joint(
+        model,
+        known,
+        codes,
+        classes,
+        len(test) if samples is None else samples,
+        resamples,
+        seed,
+        notes,
+    )
     notes += _few(conditional, joint)
     accuracies = {name: judge.accuracy for name, judge in known.items()}
     return Coherence(conditional, joint, classes, accuracies, notes)
@@ -104,6 +116,8 @@ def _conditional(
     sources = [name for name in names if bool(rows[name].any())]
     notes += [f"{name}: no test row has it, so it was not given." for name in names
               if name not in sources]  # fmt: skip
+    if not sources:
+        return None
     subsets = subsets_of(sources)
     said = judge_given(
         model, test, judges, subsets, own=own, seed=derive_seed(seed, 1), on_rows=on_rows

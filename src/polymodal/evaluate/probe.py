@@ -146,16 +146,18 @@ def linear_probe(
             raise ValueError(f"linear probe: {len(source)} rows, but {len(codes)} labels.")
     if rows < 2:
         raise ValueError(f"linear probe: rows must be at least 2, got {rows}.")
-    names = [n for n in model.names if n in train.present and n in test.present]
+    every = [n for n in model.names if n in train.present and n in test.present]
+    names = [n for n in every if all(bool(s.present[n].any()) for s in (train, test))]
     wanted = list(subsets or dict.fromkeys([*((name,) for name in names), tuple(names)]))
     found: list[ProbeRow] = []
-    notes: list[str] = []
-    for given in wanted:
+    notes = [f"No training row, or no test row, has {n}, so it was not given." for n in every
+             if n not in names]  # fmt: skip
+    for given in wanted if names else ():
         learned = _some(_with_all(train, given, known[0]), rows, seed)
         judged = _with_all(test, given, known[1])
         y, truth = known[0][learned], known[1][judged]
         if len(y.unique()) < 2 or not len(truth):
-            notes.append(f"Given {' + '.join(given)} too few rows have a label to probe.")
+            notes.append(f"Given {' + '.join(given)} too few rows have that and a label to probe.")
             continue
         z, asked = (
             embed(model, source.select(given).rows(index)).cpu()

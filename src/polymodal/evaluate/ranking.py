@@ -65,6 +65,12 @@ class Averaged:
         return Estimate(self.value, *percentile_interval(self.draws))
 
     @property
+    def share(self) -> Estimate:
+        """The same of a number that cannot leave [0, 1], whatever a draw for its spread says."""
+        low, high = percentile_interval(self.draws.clamp(0, 1))
+        return Estimate(self.value, low, high)
+
+    @property
     def seed_sd(self) -> float:
         """Standard deviation over seeds; NaN of one seed."""
         return self.by_seed.std().item() if len(self.by_seed) > 1 else float("nan")

@@ -30,7 +30,7 @@ from torch import Tensor
 from polymodal.metrics.registry import metric
 
 
-@metric(better="lower", bounds=(0.0, math.inf), baseline="that of two halves of the real rows")
+@metric(better="lower", bounds=(0.0, math.inf), baseline="that of as many other real rows")
 def frechet_distance(features: Tensor, reference: Tensor) -> Tensor:
     """Squared Fréchet distance between the Gaussians of two sets of features.
 
@@ -57,7 +57,7 @@ def frechet_distance(features: Tensor, reference: Tensor) -> Tensor:
     return ((means[0] - means[1]).square().sum() + spread).clamp(min=0)
 
 
-@metric(better="lower", bounds=(0.0, math.inf), baseline="that of two halves of the real rows")
+@metric(better="lower", bounds=(0.0, math.inf), baseline="that of as many other real rows")
 def gaussian_frechet(
     mean: Tensor, covariance: Tensor, other_mean: Tensor, other_covariance: Tensor
 ) -> Tensor:
