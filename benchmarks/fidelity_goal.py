@@ -37,6 +37,8 @@ MEASURES: dict[str, tuple[Cell, bool]] = {
     "Fréchet from the prior": (lambda run: run["frechet_prior"], False),
 }
 """Name -> cell, and whether more is better."""
+RIVALS = ("mmvae", "mmvaeplus", "cmvae", "mopoe", "mvtcae")
+"""The best of the others, which are to be run with the library's defaults too."""
 WHOSE = {"peer": ", MultiVae's", "plain": ", plain", "defaults": " with defaults", "ours": ""}
 
 
@@ -94,7 +96,7 @@ def place(
 
 
 def lacking(runs: Sequence[Run], both: Sequence[str], seeds: int) -> str:
-    """Which recipes that both codes have were not run on a set, and which have fewer seeds."""
+    """Which recipes were not run on a set, by either code or with defaults, or with few seeds."""
     counts: dict[tuple[str, str], int] = defaultdict(int)
     for run in runs:
         counts[run["recipe"], run["side"]] += 1
@@ -107,11 +109,14 @@ def lacking(runs: Sequence[Run], both: Sequence[str], seeds: int) -> str:
         for (recipe, side), n in counts.items()
         if n < seeds and side != "plain"
     ]
+    usual = [name for name in RIVALS if not counts.get((name, "defaults"))]
     said = [
         f"Not run by {code}: {', '.join(f'`{name}`' for name in names)}."
         for code, names in never.items()
         if names
     ]
+    if usual:
+        said.append(f"Not run with defaults: {', '.join(f'`{name}`' for name in usual)}.")
     if fewer:
         said.append(f"Fewer than {seeds} seeds: {', '.join(fewer)}.")
     return " ".join(said)
