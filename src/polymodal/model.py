@@ -152,14 +152,10 @@ class LatentModel(nn.Module, abc.ABC):
             raise Lacking(f"{verb}: {self.lacks[verb]}")
 
     def check_names(self, names: Iterable[str]) -> None:
-        """Raise a ValueError that names the first that is no modality of the model, or doubled."""
-        met: set[str] = set()
+        """Raise a ValueError that names the first that is not a modality of the model."""
         for name in names:
             if name not in self.names:
                 raise ValueError(f"no modality {name!r}; the model knows {', '.join(self.names)}.")
-            if name in met:
-                raise ValueError(f"modality {name!r} is named twice; name it once.")
-            met.add(name)
 
     def calibrate(self, name: str, z: Tensor, value: Tensor, mask: Tensor) -> None:
         """Let a likelihood measure its scale on values that were hidden from ``z (K, B, D)``."""

@@ -142,6 +142,7 @@ def test_what_a_model_knows_it_knows_in_the_next_file(
     assert "next.csv, column 'grade', row 3: the level 'unknown' was not seen" in said
 
 
+@pytest.mark.filterwarnings("ignore:.* rows to stop by grade has a value")
 def test_validation_rows_lose_nothing_that_is_known(work: Path) -> None:
     rows = [line(i) for i in range(60)]
     rows[5][5] = "unknown"

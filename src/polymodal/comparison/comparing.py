@@ -117,9 +117,11 @@ def compare(
         facts |= {"data": (labelled or split).fingerprint, "rows": split.sizes}
         settings = {name: dict(plan.settings.get(name, {})) for name in names}
         place.check(facts, settings)
-        simple = _simple(exam, place)
+        kept = place.finished(_SIMPLE, exam.seed)
+        simple = kept or _simple(exam)
         place.claim(facts, settings)
-        place.keep(simple)
+        if kept is None:
+            place.keep(simple)
         coherence, notes = _coherence(labelled, place, progress)
         if coherence is not None:
             exam = dataclasses.replace(exam, measures=(*measures, coherence))
@@ -267,15 +269,12 @@ def _one(
     return finished
 
 
-def _simple(exam: Examination, folder: Folder) -> Finished:
+def _simple(exam: Examination) -> Finished:
     """The simple methods, examined once; they have no seed of their own.
 
     Raises:
         ValueError: If the mean is never wrong: then nobody can be better or worse.
     """
-    kept = folder.finished(_SIMPLE, exam.seed)
-    if kept is not None:
-        return kept
     cpu, wall = time.process_time(), time.monotonic()
     sheets: dict[str, Sheet] = exam.of_baselines()
     cost = Cost(time.process_time() - cpu, time.monotonic() - wall)

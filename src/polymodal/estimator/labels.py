@@ -40,10 +40,9 @@ def labels_of(data: MultimodalData, label: str) -> tuple[np.ndarray, str | None]
     else:
         found, present = data.column(label) or (None, None)
     if found is None or np.ndim(found) != 1:
-        known = [*data.native()]
+        near = "" if label in data.native() else nearest(label, [*data.native()])
         raise ValueError(
-            f"{data.origin}: the label {label!r} must be a column with one value a row."
-            f"{nearest(label, known)}"
+            f"{data.origin}: the label {label!r} must be a column with one value a row.{near}"
         )
     import pandas as pd
 

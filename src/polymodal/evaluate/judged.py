@@ -60,6 +60,8 @@ def evaluate_coherence(
     """
     names = tuple(names if names is not None else model.names)
     model.check_names(names)
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ValueError(f"coherence: modality {twice[0]!r} is named twice; name it once.")
     if samples is not None and samples < 1:
         raise ValueError(f"coherence: samples must be at least 1, got {samples}.")
     codes = torch.as_tensor(labels).cpu().long()
