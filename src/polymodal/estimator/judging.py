@@ -22,7 +22,7 @@ from polymodal.estimator.labels import (
 from polymodal.evaluate.coherence_result import Coherence
 from polymodal.evaluate.fidelity import evaluate_fidelity
 from polymodal.evaluate.fidelity_result import Fidelity
-from polymodal.evaluate.held_out import note_met, refuse_trained, row_hashes
+from polymodal.evaluate.held_out import note_met, refuse_trained, row_hashes, with_anything
 from polymodal.evaluate.inception import InceptionFeatures
 from polymodal.evaluate.judge import Judge, classes_of_judges
 from polymodal.evaluate.judged import evaluate_coherence
@@ -102,13 +102,14 @@ def coherence(
         raise ValueError(
             f"coherence: no modality beside {label!r} takes part; leave names= away, or name some."
         )
-    refuse_trained(encoded, model._trained(), "coherence")
-    learners = {"the model": model._trained()}
+    hashes, learners = row_hashes(encoded), {"the model": model._trained()}
+    asked = hashes[with_anything(encoded)]
+    refuse_trained(asked, learners["the model"], "coherence")
     # Before judges are trained, so that a wrong file is said at once.
     beside = None if inception is None else _inception(model, taking_part, inception, encoded)
     if judges is None:
         judges, learners["the judges"] = _trained(
-            model, encoded, train, label, taking_part,
+            model, asked, train, label, taking_part,
             settings=settings, cache=cache, on_judge=on_judge,
         )  # fmt: skip
     classes = classes_of_judges(judges)
@@ -124,7 +125,7 @@ def coherence(
         seed=model._seed(seed),
         on_rows=on_rows,
     )
-    notes = [*note_met(row_hashes(encoded), learners), *rows_left_out(said, classes)]
+    notes = [*note_met(hashes, learners), *rows_left_out(said, classes)]
     result = replace(result, notes=[*notes, *result.notes])
     if beside is None and not fidelity:
         return result
@@ -145,7 +146,7 @@ def _with_fidelity(result: Coherence, make: Callable[[], Fidelity]) -> Coherence
 
 def _trained(
     model: MultimodalModel,
-    test: Tensors,
+    asked: Tensor,
     train: DataLike | None,
     label: str,
     names: Sequence[str],
@@ -154,7 +155,12 @@ def _trained(
     cache: str | Path | None,
     on_judge: Callable[[int, int, str], None] | None,
 ) -> tuple[dict[str, Judge], Tensor]:
-    """A judge of each modality that the training rows have, and hashes of those rows."""
+    """A judge of each modality that the training rows have, and hashes of those rows.
+
+    Arguments:
+        asked: Hashes of the test rows, which must be others.
+        model, train, label, names, settings, cache, on_judge: As of ``coherence``.
+    """
     if train is None:
         raise ValueError(
             "coherence: judges must learn from some rows; pass train=, the rows that the "
@@ -163,7 +169,7 @@ def _trained(
     known = model._rows(train)
     source = model._encode(known)
     hashes = row_hashes(source)
-    refuse_trained(test, hashes, "coherence")
+    refuse_trained(asked, hashes, "coherence")
     labels, _ = labels_of(known, label)
     classes = classes_of(labels, label)
     judges = train_judges(

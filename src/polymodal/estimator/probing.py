@@ -13,7 +13,7 @@ from polymodal.estimator.labels import (
     labels_of,
     rows_left_out,
 )
-from polymodal.evaluate.held_out import note_met, refuse_trained, row_hashes
+from polymodal.evaluate.held_out import note_met, refuse_trained, row_hashes, with_anything
 from polymodal.evaluate.probe import Probe, linear_probe
 from polymodal.tasks.factorised import USUAL_PRIVATE, USUAL_ROWS, Factorised, factorised
 
@@ -65,10 +65,11 @@ def probe(
     check_any(codes, classes)
     names = [name for name in model.codec_.names if with_label or name != home]
     whole = [model._encode(one) for one in (known, asked)]
+    hashes = row_hashes(whole[1])
     learners = {"the model": model._trained(), "the probes": row_hashes(whole[0])}
     for trained in learners.values():
-        refuse_trained(whole[1], trained, "probe")
-    met = note_met(row_hashes(whole[1]), learners)
+        refuse_trained(hashes[with_anything(whole[1])], trained, "probe")
+    met = note_met(hashes, learners)
     sources = [one.select(names) for one in whole]
     found = linear_probe(
         model.model_,

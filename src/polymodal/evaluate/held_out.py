@@ -65,8 +65,8 @@ def rows_of_fit(rows: Tensors, trained: Tensor, held_out: np.ndarray) -> Tensor 
     Raises:
         ValueError: If the rows are those that the model was trained on.
     """
-    refuse_trained(rows, trained, "evaluate")
     hashes, some = row_hashes(rows), with_anything(rows)
+    refuse_trained(hashes[some], trained, "evaluate")
     if not len(held_out) or int(held_out.max()) >= len(rows):
         return None
     others = torch.ones(len(rows), dtype=torch.bool)
@@ -74,18 +74,18 @@ def rows_of_fit(rows: Tensors, trained: Tensor, held_out: np.ndarray) -> Tensor 
     return others if same_rows(hashes[others & some], trained) else None
 
 
-def refuse_trained(rows: Tensors, trained: Tensor | None, verb: str) -> None:
+def refuse_trained(hashes: Tensor, trained: Tensor | None, verb: str) -> None:
     """Refuse rows to judge on that are those that were learned from.
 
     Arguments:
-        rows: The rows to judge on.
-        trained: Hashes of the rows that were learned from; None where nobody knows.
+        hashes: Those of the rows to judge on that have anything.
+        trained: Those of the rows that were learned from; None where nobody knows.
         verb: What the error calls the judgement.
 
     Raises:
         ValueError: If they are the same, whatever their order.
     """
-    if trained is not None and same_rows(row_hashes(rows)[with_anything(rows)], trained):
+    if trained is not None and same_rows(hashes, trained):
         raise ValueError(
             f"{verb}: these are the rows that the model was trained on, which say nothing of its "
             "skill on others; pass rows that were not trained on, such as the second of "
