@@ -129,6 +129,18 @@ def test_tags_that_are_all_too_rare_are_told_of() -> None:
         DataCodec.fit(rare)
 
 
+@pytest.mark.filterwarnings("error")
+def test_nothing_is_said_of_the_vocabulary_of_rows_that_teach_none() -> None:
+    """Few rows to stop by have few tags, and warnings of unknown ones are for who asks."""
+    sets = [["red"], ["big"]] * 30
+    data = pm.from_arrays({"t": sets}, kinds={"t": "tags"})
+    data = data.with_schema(data.schema.set("t", min_count=25))
+    few = pm.from_arrays({"t": [["red"], ["odd"]]}, kinds={"t": "tags"})
+    prepare(data, few, 0.1, 0)
+    listed = data.with_schema(data.schema.set("t", levels=["red", "big"], min_count=1))
+    prepare(listed, few, 0.1, 0)
+
+
 def test_the_command_line_names_the_row_of_the_file(
     schema: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

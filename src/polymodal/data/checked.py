@@ -39,12 +39,14 @@ def check_values(data: MultimodalData, schema: Schema, *, levels: bool) -> None:
         columns = said.columns
         if not levels:
             columns = tuple(replace(column, levels=None) for column in columns)
-        # sizes are those of the data; all else that was left open may be anything
-        spec = replace(said, columns=columns, size=here.size, separator=here.separator)
+        # sizes are those of the data; all else that was left open may be anything, however rare
+        spec = replace(
+            said, columns=columns, size=here.size, separator=here.separator, min_count=None
+        )
         values, present, where = data.values(name), data.present(name), where_is(data, name)
         with of_source(data.numbers):
             codec = codec_of(spec, values, present, where)
-            if spec.kind != "table":
+            if spec.likelihood == "bernoulli" or spec.unseen == "refuse":
                 codec.encode(values, present, where, "raise")
 
 

@@ -7,13 +7,13 @@ A schema is a value: methods that edit return a new one. It says nothing of the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from polymodal.data.kinds import OWNERS
 from polymodal.data.levels import Level, listed
 from polymodal.data.names import checked_name, free_name, nearest
-from polymodal.data.specs import KINDS, ColumnSpec, ModalitySpec
+from polymodal.data.specs import KINDS, ColumnSpec, ModalitySpec, refuse_unknown
 from polymodal.files import as_path
 from polymodal.spelling import did_you_mean
 from polymodal.typing import COLUMN_KINDS
@@ -121,7 +121,7 @@ class Schema:
             )
         pair = tuple(size) if isinstance(size, Sequence) else size
         text = {"tokens": tokens, "tokenizer": tokenizer, "vocabulary": vocabulary}
-        _refuse_unknown(name, more)
+        refuse_unknown(name, more)
         settings = {"mode": mode, "size": pair, **text, **more}
         given = {key: value for key, value in settings.items() if value is not None}
         if wanted in COLUMN_KINDS:
@@ -289,13 +289,3 @@ class Schema:
         from polymodal.data.schema_file import schema_to_dict
 
         return schema_to_dict(self)
-
-
-def _refuse_unknown(name: str, settings: Mapping[str, object]) -> None:
-    others = ("kind", "columns", "column", "missing")
-    known = [one.name for one in fields(ModalitySpec) if one.name not in others]
-    for key in settings:
-        if key not in known:
-            raise ValueError(
-                f"schema, column {name!r}: there is no setting {key!r}.{nearest(key, known)}"
-            )

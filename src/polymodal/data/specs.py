@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Literal, get_args
 
 from polymodal.data.kinds import OWNERS, SIZES, check_settings
 from polymodal.data.levels import Level, checked_levels
-from polymodal.data.names import checked_name
+from polymodal.data.names import checked_name, nearest
 from polymodal.data.text_settings import check_text
 from polymodal.spelling import did_you_mean
 from polymodal.typing import COLUMN_KINDS, ColumnKind
@@ -183,6 +183,17 @@ class ModalitySpec:
         if self.kind == "table":
             return tuple(column.name for column in self.columns if column.has_words)
         return self.sources if self.kind in ("text", "tags") else ()
+
+
+def refuse_unknown(name: str, settings: Mapping[str, object]) -> None:
+    """Raise a ValueError if a column is given a setting that a modality does not have."""
+    others = ("kind", "columns", "column", "missing")
+    known = [one.name for one in fields(ModalitySpec) if one.name not in others]
+    for key in settings:
+        if key not in known:
+            raise ValueError(
+                f"schema, column {name!r}: there is no setting {key!r}.{nearest(key, known)}"
+            )
 
 
 def _is_size(value: object) -> bool:
